@@ -8,6 +8,7 @@
 //! - [`point`]: a value at a time, and the batch of points that a door accepts
 //! - [`time`]: the two time axes
 //! - [`matcher`]: label matchers
+//! - [`view`]: what gossip says of the nodes
 //! - [`limits`]: every bound that is a constant, with its reason
 //!
 //! It does no I/O, reads no clock and knows nothing of storage or of the network.
@@ -19,9 +20,11 @@ pub mod matcher;
 pub mod point;
 pub mod stream;
 pub mod time;
+pub mod view;
 
 pub use id::{Incarnation, NodeId, Origin, ParseIdError, Writer};
 pub use labels::{LabelError, Labels};
 pub use matcher::{Matcher, MatcherError, MatcherOp};
 pub use point::{Batch, Point, STALE_BITS, StreamPoints, is_stale, stale};
 pub use stream::{Family, Kind, SeriesId, Stream, StreamId};
+pub use view::{ParsePhaseError, Phase, Profile, Sighting, View};
