@@ -1,1 +1,24 @@
-//! replication
+//! Replication: the pure state machine of one node. It is given time, messages and views of the other nodes;
+//! it changes itself and its store, and lists what is to be sent, synced and told. Members are data: they come
+//! and go by frames.
+//!
+//! - [`replica`]: the state machine
+//! - [`member`]: who belongs to the cluster, as a join of records
+//! - [`peer`]: what is known of one other node: its link, what it holds, what was pushed
+//! - [`write`]: writes that wait for copies
+//! - [`wire`]: the messages between nodes
+//! - [`limits`]: the constants, each with its reason
+//!
+//! It opens no socket, reads no clock and starts no thread.
+
+pub mod limits;
+pub mod member;
+pub mod peer;
+pub mod replica;
+pub mod wire;
+pub mod write;
+
+pub use member::{Member, Members, Status};
+pub use replica::{Config, Counters, Event, Readiness, Replica, SubmitError, Transmit};
+pub use wire::{Class, Message, WireError};
+pub use write::{Acks, Receipt, Ticket, TooFewCopies};

@@ -1,0 +1,192 @@
+//! Members are data: a node joins, leaves or is forgotten by a record in a frame. What is known of a node is the
+//! greatest record by (incarnation, round, status), so records merge in any order. Layout: `docs/formats/member.md`.
+
+use std::collections::BTreeMap;
+
+use shoal_model::{Incarnation, NodeId, Origin};
+use shoal_store::bytes::{Malformed, Reader, put_block, put_varint};
+
+/// Bytes of a name or zone in a record.
+const NAME_BYTES_MAX: usize = 256;
+
+/// Whether a node counts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[repr(u8)]
+pub enum Status {
+    /// It belongs to the cluster, reachable or not.
+    Joined = 1,
+    /// It left on purpose; all that it wrote was handed over before.
+    Left = 2,
+    /// It was given up; what only it held may be lost.
+    Forgotten = 3,
+}
+
+impl Status {
+    /// The status as a word for people.
+    pub fn word(self) -> &'static str {
+        match self {
+            Status::Joined => "joined",
+            Status::Left => "left",
+            Status::Forgotten => "forgotten",
+        }
+    }
+
+    fn from_code(code: u8) -> Result<Self, Malformed> {
+        [Self::Joined, Self::Left, Self::Forgotten].into_iter().find(|status| *status as u8 == code).ok_or(Malformed)
+    }
+}
+
+/// One node's membership.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Member {
+    /// In which of its lives.
+    pub incarnation: Incarnation,
+    /// How often it came back in this life after it had been forgotten.
+    pub round: u32,
+    /// Whether it counts.
+    pub status: Status,
+    /// The node.
+    pub node: NodeId,
+    /// Its frames' origin in that life.
+    pub origin: Origin,
+    /// Its label for people.
+    pub name: String,
+    /// Its failure domain.
+    pub zone: String,
+}
+
+impl Member {
+    /// The record's body.
+    pub fn encode(&self) -> Vec<u8> {
+        let mut out = Vec::with_capacity(64 + self.name.len() + self.zone.len());
+        out.push(self.status as u8);
+        out.extend_from_slice(&self.node.0);
+        out.extend_from_slice(&self.origin.0);
+        put_varint(&mut out, self.incarnation.0);
+        put_varint(&mut out, u64::from(self.round));
+        put_block(&mut out, self.name.as_bytes());
+        put_block(&mut out, self.zone.as_bytes());
+        out
+    }
+
+    /// Reads a record's body; bytes after the known fields belong to a later release.
+    pub fn decode(body: &[u8]) -> Result<Self, Malformed> {
+        let mut reader = Reader::new(body);
+        let status = Status::from_code(reader.u8()?)?;
+        let (node, origin) = (NodeId(reader.array()?), Origin(reader.array()?));
+        let (incarnation, round) = (Incarnation(reader.varint()?), reader.varint32()?);
+        let mut text = || -> Result<String, Malformed> {
+            let bytes = reader.block()?;
+            let text = std::str::from_utf8(bytes).map_err(|_| Malformed)?;
+            if text.len() > NAME_BYTES_MAX { Err(Malformed) } else { Ok(text.to_owned()) }
+        };
+        Ok(Self { incarnation, round, status, node, origin, name: text()?, zone: text()? })
+    }
+
+    /// The record that gives this member up.
+    pub fn forgotten(&self) -> Self {
+        Self { status: Status::Forgotten, ..self.clone() }
+    }
+}
+
+/// All nodes that ever belonged, each with its greatest record.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Members {
+    nodes: BTreeMap<NodeId, Member>,
+}
+
+impl Members {
+    /// Joins a record in; true if it changed what is known.
+    pub fn join(&mut self, member: Member) -> bool {
+        match self.nodes.get_mut(&member.node) {
+            Some(known) if *known >= member => false,
+            Some(known) => {
+                *known = member;
+                true
+            }
+            None => {
+                self.nodes.insert(member.node, member);
+                true
+            }
+        }
+    }
+
+    /// What is known of a node.
+    pub fn of(&self, node: NodeId) -> Option<&Member> {
+        self.nodes.get(&node)
+    }
+
+    /// Whether a node counts.
+    pub fn counts(&self, node: NodeId) -> bool {
+        self.of(node).is_some_and(|member| member.status == Status::Joined)
+    }
+
+    /// The nodes that count, in order of id.
+    pub fn joined(&self) -> impl Iterator<Item = &Member> {
+        self.nodes.values().filter(|member| member.status == Status::Joined)
+    }
+
+    /// Every node that ever belonged, in order of id.
+    pub fn iter(&self) -> impl Iterator<Item = &Member> {
+        self.nodes.values()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    prop_compose! {
+        fn member()(
+            incarnation in 0_u64..3, round in 0_u32..2, status in 1_u8..4, node in 0_u8..3, name in "[a-c]{0,2}",
+        ) -> Member {
+            let status = Status::from_code(status).unwrap();
+            let (node, origin) = (NodeId([node; 16]), Origin([incarnation as u8; 16]));
+            Member { incarnation: Incarnation(incarnation), round, status, node, origin, name, zone: String::new() }
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn records_merge_in_any_order_and_number(records in prop::collection::vec(member(), 0..12)) {
+            let fold = |records: &mut dyn Iterator<Item = &Member>| {
+                let mut members = Members::default();
+                records.for_each(|record| { members.join(record.clone()); });
+                members
+            };
+            let expected = fold(&mut records.iter());
+            prop_assert_eq!(&fold(&mut records.iter().rev().chain(&records)), &expected);
+        }
+
+        #[test]
+        fn records_round_trip(member in member()) {
+            prop_assert_eq!(Member::decode(&member.encode()), Ok(member));
+        }
+
+        #[test]
+        fn hostile_bytes_never_panic(bytes in prop::collection::vec(any::<u8>(), 0..60)) {
+            let _ = Member::decode(&bytes);
+        }
+    }
+
+    #[test]
+    fn a_forgotten_node_counts_again_in_its_next_life_or_round() {
+        let mut members = Members::default();
+        let joined = Member {
+            incarnation: Incarnation(1),
+            round: 0,
+            status: Status::Joined,
+            node: NodeId([1; 16]),
+            origin: Origin([1; 16]),
+            name: "a".into(),
+            zone: String::new(),
+        };
+        members.join(joined.clone());
+        members.join(joined.forgotten());
+        assert!(!members.join(joined.clone()) && !members.counts(joined.node));
+        assert!(members.join(Member { round: 1, ..joined.clone() }) && members.counts(joined.node));
+        members.join(Member { round: 1, ..joined.forgotten() });
+        assert!(members.join(Member { incarnation: Incarnation(2), ..joined }));
+    }
+}

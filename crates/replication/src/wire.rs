@@ -1,0 +1,256 @@
+//! The messages between nodes. Four idempotent ones suffice: a beat tells that a node is there and what it
+//! holds, a pull says what it has, frames answer a pull or are pushed, and held acknowledges. Any of them may be
+//! lost, repeated or reordered. Layout: `docs/formats/message.md`.
+
+use bytes::Bytes;
+use shoal_model::Origin;
+use shoal_store::bytes::{Malformed, Reader, put_block, put_varint};
+use shoal_store::{Chunk, Frame, FrameError, TableError};
+use thiserror::Error;
+
+/// Origins in one pull: bounds what a peer can make us hold.
+const ORIGINS_MAX: usize = 1 << 20;
+/// Frames or chunks in one message.
+const PARTS_MAX: usize = 1 << 16;
+
+/// How urgent a message is: the carrier sends control before new frames before repair.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Class {
+    /// Beats, acknowledgements, pulls.
+    Control,
+    /// New frames.
+    Frames,
+    /// Frames that were asked for.
+    Repair,
+}
+
+/// Why bytes are no message: the peer's fault, and of this message only.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+pub enum WireError {
+    /// A message kind of another release.
+    #[error("an unknown message kind {0}")]
+    Unknown(u8),
+    /// The bytes end early or their lengths disagree.
+    #[error("a malformed message")]
+    Malformed,
+    /// A frame in it is broken.
+    #[error(transparent)]
+    Frame(#[from] FrameError),
+    /// A table chunk in it is broken.
+    #[error(transparent)]
+    Table(#[from] TableError),
+}
+
+impl From<Malformed> for WireError {
+    fn from(_: Malformed) -> Self {
+        Self::Malformed
+    }
+}
+
+/// What a node has of an origin.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Have {
+    /// The origin.
+    pub origin: Origin,
+    /// The last frame without a gap.
+    pub seq: u64,
+    /// Entries of its table.
+    pub table_len: u32,
+}
+
+/// A node tells another that it is there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Beat {
+    /// The sender's clock, in ms since it started; comes back as an echo.
+    pub sent_ms: u64,
+    /// The newest `sent_ms` that it has from the receiver, and the receiver's origin then: a two-way link.
+    pub echo_ms: u64,
+    /// The sender's origin in this life.
+    pub origin: Origin,
+    /// How far the sender holds the receiver's own frames, synced.
+    pub held: u64,
+    /// Whose frames `held` counts: the receiver's origin, as the sender knows it.
+    pub held_origin: Origin,
+    /// Fingerprint of all that the sender holds, synced.
+    pub fingerprint: u128,
+}
+
+/// A message between nodes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Message {
+    /// I am here.
+    Beat(Beat),
+    /// This is what I have; send me what I lack.
+    Pull {
+        /// Per origin what is held without a gap.
+        have: Vec<Have>,
+    },
+    /// Frames, with the table chunks that they need.
+    Frames {
+        /// Whether this answers a pull.
+        answers_pull: bool,
+        /// Whether there is more, so that another pull is due.
+        more: bool,
+        /// Table chunks, to be taken in first.
+        chunks: Vec<Chunk>,
+        /// Frames in the order of their numbers.
+        frames: Vec<Frame>,
+    },
+    /// I hold this origin's frames up to this number, synced.
+    Held {
+        /// Whose frames.
+        origin: Origin,
+        /// The last of them.
+        seq: u64,
+    },
+}
+
+const BEAT: u8 = 1;
+const PULL: u8 = 2;
+const FRAMES: u8 = 3;
+const HELD: u8 = 4;
+
+impl Message {
+    /// How urgent it is.
+    pub fn class(&self) -> Class {
+        match self {
+            Message::Beat(_) | Message::Pull { .. } | Message::Held { .. } => Class::Control,
+            Message::Frames { answers_pull: false, .. } => Class::Frames,
+            Message::Frames { answers_pull: true, .. } => Class::Repair,
+        }
+    }
+
+    /// The message's bytes.
+    pub fn encode(&self) -> Bytes {
+        let mut out = Vec::new();
+        match self {
+            Message::Beat(beat) => put_beat(&mut out, beat),
+            Message::Pull { have } => put_pull(&mut out, have),
+            Message::Frames { answers_pull, more, chunks, frames } => {
+                let flags = u8::from(*answers_pull) | u8::from(*more) << 1;
+                put_frames(&mut out, flags, chunks, frames);
+            }
+            Message::Held { origin, seq } => {
+                out.push(HELD);
+                out.extend_from_slice(&origin.0);
+                put_varint(&mut out, *seq);
+            }
+        }
+        out.into()
+    }
+
+    /// Reads a message from a peer, with every checksum in it. Bytes after the known fields belong to a later
+    /// release and are passed over.
+    pub fn decode(bytes: &Bytes) -> Result<Self, WireError> {
+        let mut reader = Reader::new(bytes);
+        match reader.u8()? {
+            BEAT => take_beat(&mut reader).map(Message::Beat),
+            PULL => take_pull(&mut reader).map(|have| Message::Pull { have }),
+            FRAMES => take_frames(bytes, &mut reader),
+            HELD => Ok(Message::Held { origin: Origin(reader.array()?), seq: reader.varint()? }),
+            kind => Err(WireError::Unknown(kind)),
+        }
+    }
+}
+
+fn put_beat(out: &mut Vec<u8>, beat: &Beat) {
+    out.push(BEAT);
+    for number in [beat.sent_ms, beat.echo_ms, beat.held] {
+        out.extend_from_slice(&number.to_le_bytes());
+    }
+    out.extend_from_slice(&beat.origin.0);
+    out.extend_from_slice(&beat.held_origin.0);
+    out.extend_from_slice(&beat.fingerprint.to_le_bytes());
+}
+
+fn take_beat(reader: &mut Reader<'_>) -> Result<Beat, WireError> {
+    let (sent_ms, echo_ms, held) = (reader.u64()?, reader.u64()?, reader.u64()?);
+    let (origin, held_origin) = (Origin(reader.array()?), Origin(reader.array()?));
+    Ok(Beat { sent_ms, echo_ms, held, origin, held_origin, fingerprint: u128::from_le_bytes(reader.array()?) })
+}
+
+fn put_pull(out: &mut Vec<u8>, have: &[Have]) {
+    out.push(PULL);
+    put_varint(out, have.len() as u64);
+    for Have { origin, seq, table_len } in have {
+        out.extend_from_slice(&origin.0);
+        put_varint(out, *seq);
+        put_varint(out, u64::from(*table_len));
+    }
+}
+
+fn take_pull(reader: &mut Reader<'_>) -> Result<Vec<Have>, WireError> {
+    let count = reader.count()?;
+    if count > ORIGINS_MAX || count > reader.rest().len() / 18 {
+        return Err(WireError::Malformed);
+    }
+    let entry = |_| {
+        Ok(Have { origin: Origin(reader.array()?), seq: reader.varint()?, table_len: reader.varint32()? })
+    };
+    (0..count).map(entry).collect()
+}
+
+fn put_frames(out: &mut Vec<u8>, flags: u8, chunks: &[Chunk], frames: &[Frame]) {
+    out.reserve(frames.iter().map(|frame| frame.bytes().len() + 5).sum());
+    out.extend_from_slice(&[FRAMES, flags]);
+    put_varint(out, chunks.len() as u64);
+    chunks.iter().for_each(|chunk| put_block(out, &chunk.encode()));
+    put_varint(out, frames.len() as u64);
+    frames.iter().for_each(|frame| put_block(out, frame.bytes()));
+}
+
+fn take_frames(bytes: &Bytes, reader: &mut Reader<'_>) -> Result<Message, WireError> {
+    let flags = reader.u8()?;
+    let chunks = (0..take_count(reader)?).map(|_| Ok(Chunk::decode(reader.block()?)?)).collect::<Result<_, WireError>>()?;
+    let frames = (0..take_count(reader)?)
+        .map(|_| Ok(Frame::decode(bytes.slice_ref(reader.block()?))?))
+        .collect::<Result<_, WireError>>()?;
+    Ok(Message::Frames { answers_pull: flags & 1 != 0, more: flags & 2 != 0, chunks, frames })
+}
+
+fn take_count(reader: &mut Reader<'_>) -> Result<usize, WireError> {
+    let count = reader.count()?;
+    if count > PARTS_MAX || count > reader.rest().len() { Err(WireError::Malformed) } else { Ok(count) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+    use shoal_store::{FrameId, Header, Record, Tag};
+
+    fn frames_message(body: &[u8]) -> Message {
+        let id = FrameId { origin: Origin([4; 16]), seq: 9 };
+        let frame = Frame::encode(Header { id, table_len: 0, points: 0 }, &[Record { tag: Tag::METADATA, body }]);
+        let chunk = Chunk { origin: Origin([4; 16]), first: 3, streams: vec![] };
+        Message::Frames { answers_pull: true, more: false, chunks: vec![chunk], frames: vec![frame.unwrap()] }
+    }
+
+    proptest! {
+        #[test]
+        fn messages_round_trip(number: u64, fingerprint: u128, id: [u8; 16], body in prop::collection::vec(any::<u8>(), 0..30)) {
+            let origin = Origin(id);
+            let beat = Beat { sent_ms: number, echo_ms: 2, origin, held: 4, held_origin: origin, fingerprint };
+            let have = vec![Have { origin, seq: number, table_len: 7 }];
+            for message in [Message::Beat(beat), Message::Pull { have }, frames_message(&body), Message::Held { origin, seq: number }] {
+                prop_assert_eq!(Message::decode(&message.encode()), Ok(message));
+            }
+        }
+
+        #[test]
+        fn hostile_bytes_never_panic(kind in 0_u8..6, bytes in prop::collection::vec(any::<u8>(), 0..90)) {
+            let mut message = vec![kind];
+            message.extend(bytes);
+            let _ = Message::decode(&message.into());
+        }
+    }
+
+    #[test]
+    fn huge_counts_are_refused_before_allocation() {
+        let huge = Bytes::from_static(&[PULL, 0xff, 0xff, 0xff, 0xff, 0x0f]);
+        assert_eq!(Message::decode(&huge), Err(WireError::Malformed));
+        let huge = Bytes::from_static(&[FRAMES, 0, 0xff, 0xff, 0xff, 0xff, 0x0f]);
+        assert_eq!(Message::decode(&huge), Err(WireError::Malformed));
+        assert_eq!(Message::decode(&Bytes::from_static(&[99])), Err(WireError::Unknown(99)));
+    }
+}

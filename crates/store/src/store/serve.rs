@@ -1,0 +1,55 @@
+//! What the store hands to peers: frames by number, verbatim, and the tables beside them. Any node serves any
+//! origin; what is served is read from the journal, so a slow peer costs no memory.
+
+use shoal_model::Origin;
+
+use super::{Hole, Store};
+use crate::frame::{Frame, FrameId};
+use crate::table::Chunk;
+
+/// Streams in one chunk: about a megabyte.
+const CHUNK_STREAMS_MAX: usize = 8_192;
+
+impl Store {
+    /// An origin's frames from a number on, in order, up to a hole, the end, or about `bytes_max` bytes (but at
+    /// least one frame, if there is one). A frame that has rotted becomes a hole.
+    pub fn frames(&mut self, origin: Origin, from: u64, bytes_max: usize) -> Vec<Frame> {
+        let mut frames = Vec::new();
+        let mut bytes = 0;
+        for seq in from.max(1)..=self.applied.get(origin) {
+            let Some(frame) = self.frame(FrameId { origin, seq }) else { break };
+            bytes += frame.bytes().len();
+            frames.push(frame);
+            if bytes >= bytes_max {
+                break;
+            }
+        }
+        frames
+    }
+
+    /// An origin's table from a number on, as far as it is known and fits one chunk; `None` for nothing.
+    pub fn chunk(&self, origin: Origin, from: u32) -> Option<Chunk> {
+        let places = self.tables.run(origin, from).iter().take(CHUNK_STREAMS_MAX).flatten();
+        let streams: Vec<_> = places.filter_map(|place| self.catalogue.stream(*place)).collect();
+        (!streams.is_empty()).then_some(Chunk { origin, first: from, streams })
+    }
+
+    /// How many entries of an origin's table are known.
+    pub fn table_len(&self, origin: Origin) -> u32 {
+        self.tables.known(origin)
+    }
+
+    fn frame(&mut self, id: FrameId) -> Option<Frame> {
+        if self.holes.contains_key(&id) {
+            return None;
+        }
+        let location = (*self.index.get(&id.origin)?.get(id.seq as usize - 1)?)?;
+        let read = self.journal.read(location).ok().and_then(|body| Frame::decode(body).ok());
+        let frame = read.filter(|frame| frame.id() == id);
+        if frame.is_none() {
+            tracing::error!(origin = %id.origin, seq = id.seq, "a frame in the journal has rotted");
+            self.holes.insert(id, Hole::Rot);
+        }
+        frame
+    }
+}

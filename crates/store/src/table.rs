@@ -1,0 +1,186 @@
+//! An origin's table: number → stream, immutable and append-only. It travels beside the frames in chunks, and
+//! every node keeps an origin's table while it holds a frame of it. Layout: `docs/formats/table.md`.
+
+use std::collections::{BTreeMap, HashMap};
+
+use shoal_model::{Kind, Labels, Origin, Stream, StreamId, Writer};
+use thiserror::Error;
+
+use crate::bytes::{Malformed, Reader, put_block, put_varint};
+
+/// Streams one origin may name in its life: bounds what a peer can make us hold.
+const NUMBERS_MAX: u32 = 1 << 26;
+
+/// Why bytes are no table chunk: the sender's or the disk's fault.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+pub enum TableError {
+    /// They end early, or hold labels or kinds that no node writes.
+    #[error("a table chunk is malformed")]
+    Malformed,
+    /// A number already stands for another stream.
+    #[error("table entry {number} of origin {origin} is another stream already")]
+    Conflict {
+        /// Whose table.
+        origin: Origin,
+        /// Which entry.
+        number: u32,
+    },
+}
+
+impl From<Malformed> for TableError {
+    fn from(_: Malformed) -> Self {
+        Self::Malformed
+    }
+}
+
+/// A run of an origin's table.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Chunk {
+    /// Whose table.
+    pub origin: Origin,
+    /// The number of the first stream.
+    pub first: u32,
+    /// The streams from there on.
+    pub streams: Vec<Stream>,
+}
+
+impl Chunk {
+    /// The chunk's bytes, in the journal and on the wire.
+    pub fn encode(&self) -> Vec<u8> {
+        let mut out = Vec::with_capacity(32 + self.streams.len() * 100);
+        out.extend_from_slice(&self.origin.0);
+        put_varint(&mut out, u64::from(self.first));
+        put_varint(&mut out, self.streams.len() as u64);
+        for stream in &self.streams {
+            let has_writer = stream.writer != Writer::NONE;
+            out.push(stream.kind as u8 | u8::from(has_writer) << 7);
+            if has_writer {
+                out.extend_from_slice(&stream.writer.0);
+            }
+            put_block(&mut out, stream.labels.canonical());
+        }
+        out
+    }
+
+    /// Reads a chunk and checks every label set.
+    pub fn decode(bytes: &[u8]) -> Result<Self, TableError> {
+        let mut reader = Reader::new(bytes);
+        let origin = Origin(reader.array()?);
+        let first = reader.varint32()?;
+        let count = reader.varint32()?;
+        if count as usize > reader.rest().len()
+            || first.checked_add(count).is_none_or(|end| end > NUMBERS_MAX)
+        {
+            return Err(TableError::Malformed);
+        }
+        let streams = (0..count).map(|_| take_stream(&mut reader)).collect::<Result<_, _>>()?;
+        if reader.is_empty() { Ok(Self { origin, first, streams }) } else { Err(TableError::Malformed) }
+    }
+}
+
+fn take_stream(reader: &mut Reader<'_>) -> Result<Stream, TableError> {
+    let code = reader.u8()?;
+    let kind = Kind::from_code(code & 0x7f).ok_or(TableError::Malformed)?;
+    let writer = if code & 0x80 == 0 { Writer::NONE } else { Writer(reader.array()?) };
+    let labels = Labels::from_canonical(reader.block()?).map_err(|_| TableError::Malformed)?;
+    Ok(Stream { labels, writer, kind })
+}
+
+/// The tables of all origins, as places in this node's catalogue, and our own numbers by stream.
+#[derive(Default)]
+pub struct Tables {
+    origins: BTreeMap<Origin, Places>,
+    own: HashMap<StreamId, u32>,
+}
+
+/// One origin's table; only rot leaves a gap in it, until the entries are pulled again.
+#[derive(Default)]
+struct Places {
+    places: Vec<Option<u32>>,
+    known: usize,
+}
+
+impl Tables {
+    /// How many entries of an origin's table are known without a gap.
+    pub fn known(&self, origin: Origin) -> u32 {
+        self.origins.get(&origin).map_or(0, |table| table.known as u32)
+    }
+
+    /// The place in the catalogue of an origin's stream number.
+    pub fn place(&self, origin: Origin, number: u32) -> Option<u32> {
+        self.origins.get(&origin)?.places.get(number as usize).copied().flatten()
+    }
+
+    /// The places of an origin's table from a number on, as far as it is known without a gap.
+    pub fn run(&self, origin: Origin, from: u32) -> &[Option<u32>] {
+        let run = self.origins.get(&origin).and_then(|table| table.places.get(from as usize..table.known));
+        run.unwrap_or_default()
+    }
+
+    /// Takes an entry in; an entry that is already there must be the same.
+    pub fn define(&mut self, origin: Origin, number: u32, place: u32) -> Result<(), TableError> {
+        let table = self.origins.entry(origin).or_default();
+        let index = number as usize;
+        if table.places.len() <= index {
+            table.places.resize(index + 1, None);
+        }
+        match table.places.get_mut(index) {
+            Some(slot) if slot.is_none_or(|known| known == place) => *slot = Some(place),
+            _ => return Err(TableError::Conflict { origin, number }),
+        }
+        while table.places.get(table.known).is_some_and(Option::is_some) {
+            table.known += 1;
+        }
+        Ok(())
+    }
+
+    /// Our own number of a stream in this life.
+    pub fn own_number(&self, stream: &StreamId) -> Option<u32> {
+        self.own.get(stream).copied()
+    }
+
+    /// Remembers our own number of a stream.
+    pub fn set_own_number(&mut self, stream: StreamId, number: u32) {
+        self.own.insert(stream, number);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn chunk(names: &[String], writer: [u8; 16]) -> Chunk {
+        let stream = |name: &String| Stream {
+            labels: Labels::new([("__name__", name.as_str())]).unwrap(),
+            writer: Writer(writer),
+            kind: Kind::Gauge,
+        };
+        Chunk { origin: Origin([1; 16]), first: 5, streams: names.iter().map(stream).collect() }
+    }
+
+    #[test]
+    fn an_entry_is_never_another_stream_later() {
+        let (mut tables, origin) = (Tables::default(), Origin([1; 16]));
+        tables.define(origin, 1, 40).unwrap();
+        assert_eq!(tables.known(origin), 0);
+        tables.define(origin, 0, 30).unwrap();
+        tables.define(origin, 1, 40).unwrap();
+        assert_eq!(tables.known(origin), 2);
+        assert_eq!(tables.define(origin, 1, 41), Err(TableError::Conflict { origin, number: 1 }));
+        assert_eq!(tables.run(origin, 1), [Some(40)]);
+    }
+
+    proptest! {
+        #[test]
+        fn chunks_round_trip(names in prop::collection::vec(".{1,20}", 0..5), writer: [u8; 16]) {
+            let chunk = chunk(&names, writer);
+            prop_assert_eq!(Chunk::decode(&chunk.encode()), Ok(chunk));
+        }
+
+        #[test]
+        fn hostile_bytes_never_panic(bytes in prop::collection::vec(any::<u8>(), 0..80)) {
+            let _ = Chunk::decode(&bytes);
+        }
+    }
+}
