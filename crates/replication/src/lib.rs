@@ -19,6 +19,8 @@ pub mod wire;
 pub mod write;
 
 pub use member::{Member, Members, Status};
-pub use replica::{Config, Counters, Event, Readiness, Replica, SubmitError, Transmit};
+pub use replica::{
+    Config, Counters, Event, ForgetError, MemberStatus, Readiness, Replica, SubmitError, Totals, Transmit,
+};
 pub use wire::{Class, Message, WireError};
 pub use write::{Acks, Receipt, Ticket, TooFewCopies};

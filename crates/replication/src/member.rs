@@ -32,7 +32,10 @@ impl Status {
     }
 
     fn from_code(code: u8) -> Result<Self, Malformed> {
-        [Self::Joined, Self::Left, Self::Forgotten].into_iter().find(|status| *status as u8 == code).ok_or(Malformed)
+        [Self::Joined, Self::Left, Self::Forgotten]
+            .into_iter()
+            .find(|status| *status as u8 == code)
+            .ok_or(Malformed)
     }
 }
 

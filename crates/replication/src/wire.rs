@@ -166,7 +166,14 @@ fn put_beat(out: &mut Vec<u8>, beat: &Beat) {
 fn take_beat(reader: &mut Reader<'_>) -> Result<Beat, WireError> {
     let (sent_ms, echo_ms, held) = (reader.u64()?, reader.u64()?, reader.u64()?);
     let (origin, held_origin) = (Origin(reader.array()?), Origin(reader.array()?));
-    Ok(Beat { sent_ms, echo_ms, held, origin, held_origin, fingerprint: u128::from_le_bytes(reader.array()?) })
+    Ok(Beat {
+        sent_ms,
+        echo_ms,
+        held,
+        origin,
+        held_origin,
+        fingerprint: u128::from_le_bytes(reader.array()?),
+    })
 }
 
 fn put_pull(out: &mut Vec<u8>, have: &[Have]) {
@@ -201,7 +208,9 @@ fn put_frames(out: &mut Vec<u8>, flags: u8, chunks: &[Chunk], frames: &[Frame]) 
 
 fn take_frames(bytes: &Bytes, reader: &mut Reader<'_>) -> Result<Message, WireError> {
     let flags = reader.u8()?;
-    let chunks = (0..take_count(reader)?).map(|_| Ok(Chunk::decode(reader.block()?)?)).collect::<Result<_, WireError>>()?;
+    let chunks = (0..take_count(reader)?)
+        .map(|_| Ok(Chunk::decode(reader.block()?)?))
+        .collect::<Result<_, WireError>>()?;
     let frames = (0..take_count(reader)?)
         .map(|_| Ok(Frame::decode(bytes.slice_ref(reader.block()?))?))
         .collect::<Result<_, WireError>>()?;
@@ -221,7 +230,8 @@ mod tests {
 
     fn frames_message(body: &[u8]) -> Message {
         let id = FrameId { origin: Origin([4; 16]), seq: 9 };
-        let frame = Frame::encode(Header { id, table_len: 0, points: 0 }, &[Record { tag: Tag::METADATA, body }]);
+        let frame =
+            Frame::encode(Header { id, table_len: 0, points: 0 }, &[Record { tag: Tag::METADATA, body }]);
         let chunk = Chunk { origin: Origin([4; 16]), first: 3, streams: vec![] };
         Message::Frames { answers_pull: true, more: false, chunks: vec![chunk], frames: vec![frame.unwrap()] }
     }

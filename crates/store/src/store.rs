@@ -208,6 +208,19 @@ impl Store {
         )
     }
 
+    /// What can be read here without a gap, durable or not: what a pull says.
+    pub fn have(&self) -> Frontier {
+        if self.holes.is_empty() {
+            return self.applied.clone();
+        }
+        Frontier::from_entries(self.applied.iter().map(|(origin, seq)| (origin, self.below_holes(origin, seq))))
+    }
+
+    /// How far an origin's frames can be served from its first on.
+    pub fn servable(&self, origin: Origin) -> u64 {
+        self.below_holes(origin, self.applied.get(origin))
+    }
+
     /// How far an origin's frames are durable here and can be served.
     pub fn held_of(&self, origin: Origin) -> u64 {
         self.below_holes(origin, self.synced.get(origin))

@@ -1,0 +1,168 @@
+//! The cluster as one node sees it.
+
+use shoal_model::{Incarnation, NodeId, Origin};
+use shoal_proto::convert::{IdError, node_id, origin};
+use shoal_proto::v1;
+use tonic::Status;
+
+use crate::address::Address;
+
+/// What the answering node says of the cluster and of itself.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Members {
+    /// The answering node.
+    pub node: NodeId,
+    /// Where it answered.
+    pub address: Address,
+    /// The cluster's name.
+    pub cluster: String,
+    /// The members, the answering node among them.
+    pub members: Vec<Member>,
+    /// Points that the answering node holds.
+    pub points: u64,
+    /// Streams that it holds.
+    pub streams: u64,
+    /// Series that it holds.
+    pub series: u64,
+    /// The hash of what it has applied, where it gave one: equal hashes, equal answers.
+    pub frontier: Option<[u8; 16]>,
+    /// For people.
+    pub warnings: Vec<String>,
+    /// Frames that no node could provide.
+    pub holes: Vec<Hole>,
+}
+
+/// One member.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Member {
+    /// Which node.
+    pub node: NodeId,
+    /// A label for people.
+    pub name: String,
+    /// Failure domain; may be empty.
+    pub zone: String,
+    /// Release of the binary.
+    pub version: String,
+    /// `host:port` for clients.
+    pub client_address: String,
+    /// `host:port` for peers.
+    pub peer_address: String,
+    /// Whether it counts as a member.
+    pub state: MemberState,
+    /// Whether the answering node reaches it.
+    pub reachable: bool,
+    /// Where it stands in its life.
+    pub phase: String,
+    /// Which of its lives.
+    pub incarnation: Incarnation,
+    /// The name of its frames in this life, where known.
+    pub origin: Option<Origin>,
+    /// Frames that the answering node holds and that it has not reported as held.
+    pub lag_frames: u64,
+    /// When the answering node last heard from it, in ms since 1970.
+    pub last_seen_ms: i64,
+}
+
+/// Whether a node counts as a member.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum MemberState {
+    /// It does.
+    Joined,
+    /// It left on purpose.
+    Left,
+    /// It was forgotten.
+    Forgotten,
+    /// The node that answered said something that this client does not know.
+    Unknown,
+}
+
+/// A frame that no node could provide.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Hole {
+    /// Whose frame.
+    pub origin: Origin,
+    /// Its number.
+    pub seq: u64,
+    /// Why it is gone.
+    pub reason: String,
+}
+
+pub(crate) fn request() -> v1::MembersRequest {
+    v1::MembersRequest {}
+}
+
+pub(crate) fn forget_request(node: NodeId) -> v1::ForgetRequest {
+    v1::ForgetRequest { node: node.0.to_vec() }
+}
+
+/// A reply that means nothing counts as a failure of its node.
+pub(crate) fn answer(reply: v1::MembersReply, address: Address) -> Result<Members, Status> {
+    convert(reply, address).map_err(|error| Status::internal(error.to_string()))
+}
+
+/// Where the joined members of a reply answer clients.
+pub(crate) fn client_addresses(reply: &v1::MembersReply) -> Vec<Address> {
+    let joined = reply.members.iter().filter(|member| member.state() == v1::MemberState::Joined);
+    joined.filter_map(|member| member.client_address.parse().ok()).collect()
+}
+
+fn convert(reply: v1::MembersReply, address: Address) -> Result<Members, IdError> {
+    let v1::MembersReply { node, cluster, members, points, streams, series, frontier, warnings, holes } =
+        reply;
+    Ok(Members {
+        node: node_id(&node)?,
+        address,
+        cluster,
+        members: members.into_iter().map(member).collect::<Result<_, _>>()?,
+        points,
+        streams,
+        series,
+        frontier: frontier.try_into().ok(),
+        warnings,
+        holes: holes.into_iter().map(hole).collect::<Result<_, _>>()?,
+    })
+}
+
+fn member(message: v1::Member) -> Result<Member, IdError> {
+    let state = match message.state() {
+        v1::MemberState::Joined => MemberState::Joined,
+        v1::MemberState::Left => MemberState::Left,
+        v1::MemberState::Forgotten => MemberState::Forgotten,
+        v1::MemberState::Unspecified => MemberState::Unknown,
+    };
+    let v1::Member {
+        node,
+        name,
+        zone,
+        version,
+        client_address,
+        peer_address,
+        state: _,
+        reachable,
+        phase,
+        incarnation,
+        origin: life,
+        lag_frames,
+        last_seen_ms,
+    } = message;
+    Ok(Member {
+        node: node_id(&node)?,
+        name,
+        zone,
+        version,
+        client_address,
+        peer_address,
+        state,
+        reachable,
+        phase,
+        incarnation: Incarnation(incarnation),
+        origin: if life.is_empty() { None } else { Some(origin(&life)?) },
+        lag_frames,
+        last_seen_ms,
+    })
+}
+
+fn hole(message: v1::Hole) -> Result<Hole, IdError> {
+    let v1::Hole { origin: life, seq, reason } = message;
+    Ok(Hole { origin: origin(&life)?, seq, reason })
+}

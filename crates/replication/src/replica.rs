@@ -1,0 +1,328 @@
+//! The state machine of one node. The driver calls `handle_*` when the world did something and `submit` and other
+//! verbs when a client wants something; after each call it drains `poll_transmit`, `poll_event` and `poll_sync`,
+//! and calls `handle_timer` at `poll_timeout`. Time is a duration since the node started.
+
+mod membership;
+mod messages;
+mod pushing;
+mod status;
+mod timers;
+
+use std::collections::{BTreeMap, VecDeque};
+use std::io;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use bytes::Bytes;
+use rand::SeedableRng;
+use rand::rngs::SmallRng;
+use shoal_model::{Batch, Incarnation, NodeId, Origin, View};
+use shoal_store::{Opened, Record, Store, StoreError, SyncJob};
+use thiserror::Error;
+
+use crate::limits::{ACKS_WAIT, AUTO_WAIT, COMPARE, PENDING_MAX};
+use crate::member::{Member, Members};
+use crate::peer::Peer;
+use crate::wire::{Class, Message};
+use crate::write::{Acks, Electorate, Receipt, Ticket, TooFewCopies, Writes};
+
+pub use membership::ForgetError;
+pub use status::{MemberStatus, Totals};
+
+/// Who this node is, and how it begins.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// The node.
+    pub node: NodeId,
+    /// Which of its lives.
+    pub incarnation: Incarnation,
+    /// The origin of this life's frames; never used before.
+    pub origin: Origin,
+    /// A label for people.
+    pub name: String,
+    /// Failure domain, empty if none.
+    pub zone: String,
+    /// Whom it is to join, as the operator wrote it; empty: it begins a cluster of its own.
+    pub join: Vec<String>,
+    /// Seed of the random choices.
+    pub seed: u64,
+}
+
+/// Whether the node takes writes and answers queries.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Readiness {
+    /// A newcomer that no member has admitted yet.
+    Joining,
+    /// A member that came back and is not caught up yet.
+    CatchingUp,
+    /// In service.
+    Ready,
+    /// Shutting down on purpose: nothing new is taken.
+    Leaving,
+}
+
+/// A message to be carried to another node; it may be lost.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Transmit {
+    /// The receiver.
+    pub to: NodeId,
+    /// Where it listens.
+    pub address: SocketAddr,
+    /// How urgent it is.
+    pub class: Class,
+    /// The encoded message.
+    pub message: Bytes,
+}
+
+/// Something that the driver or an operator should know.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Event {
+    /// A write ended.
+    Written {
+        /// Which.
+        ticket: Ticket,
+        /// How.
+        result: Result<Receipt, TooFewCopies>,
+    },
+    /// The node is in service. `alone` if no other member could be reached though there are some.
+    Ready {
+        /// Whether it could not compare itself with any other member.
+        alone: bool,
+    },
+    /// A membership changed.
+    Changed(Member),
+    /// We took over the name of an unreachable member, which is forgotten: what only it held may be lost.
+    Replaced(Member),
+    /// A link works both ways.
+    LinkUp(NodeId),
+    /// A link stopped working.
+    LinkDown(NodeId),
+    /// A later life of this node is about: this one must stop.
+    Superseded,
+    /// The journal takes no more writes until a restart.
+    JournalFailed(String),
+}
+
+/// Why a write was not taken; nothing was stored.
+#[derive(Debug, Error)]
+pub enum SubmitError {
+    /// Not in service yet; another node may be.
+    #[error("this node is not ready: it waits for {0}; another node may take the write")]
+    NotReady(String),
+    /// There are fewer members than copies asked for.
+    #[error(transparent)]
+    TooFewMembers(TooFewCopies),
+    /// Too many writes wait for copies; try again later.
+    #[error("{PENDING_MAX} writes wait for copies already; try again later or at another node")]
+    Busy,
+    /// The store's own reason.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// What was refused or repaired, by reason, since the start.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counters {
+    /// Frames of others applied.
+    pub frames_applied: u64,
+    /// Frames that were known already.
+    pub frames_known: u64,
+    /// Frames under our own origin that we did not write.
+    pub frames_forged: u64,
+    /// Frames that arrived before what they follow or need.
+    pub frames_early: u64,
+    /// Messages that could not be read.
+    pub messages_malformed: u64,
+    /// Table chunks refused.
+    pub tables_refused: u64,
+    /// Pulls sent.
+    pub pulls: u64,
+}
+
+/// The replication state machine of one node.
+pub struct Replica {
+    config: Config,
+    store: Store,
+    members: Members,
+    peers: BTreeMap<NodeId, Peer>,
+    writes: Writes,
+    readiness: Readiness,
+    is_newcomer: bool,
+    next_ticket: u64,
+    next_beat: Duration,
+    next_compare: Duration,
+    rng: SmallRng,
+    transmits: VecDeque<Transmit>,
+    events: VecDeque<Event>,
+    counters: Counters,
+}
+
+impl Replica {
+    /// Begins a life on an opened store, and writes the frame by which the node joins.
+    pub fn new(config: Config, opened: Opened) -> Result<Self, StoreError> {
+        let mut members = Members::default();
+        for member in opened.members.iter().filter_map(|body| Member::decode(body).ok()) {
+            members.join(member);
+        }
+        let is_newcomer = members.of(config.node).is_none();
+        let mut replica = Self {
+            rng: SmallRng::seed_from_u64(config.seed),
+            config,
+            store: opened.store,
+            members,
+            peers: BTreeMap::new(),
+            writes: Writes::default(),
+            readiness: Readiness::Joining,
+            is_newcomer,
+            next_ticket: 1,
+            next_beat: Duration::ZERO,
+            next_compare: COMPARE,
+            transmits: VecDeque::new(),
+            events: VecDeque::new(),
+            counters: Counters::default(),
+        };
+        replica.write_join(0)?;
+        replica.readiness = replica.first_readiness();
+        if replica.readiness == Readiness::Ready {
+            replica.events.push_back(Event::Ready { alone: false });
+        }
+        Ok(replica)
+    }
+
+    /// Takes a write: it is stored and pushed at once, and ends with [`Event::Written`].
+    pub fn submit(&mut self, now: Duration, batch: &Batch, acks: Acks) -> Result<Ticket, SubmitError> {
+        if self.readiness != Readiness::Ready {
+            return Err(SubmitError::NotReady(self.waits_for(now)));
+        }
+        if self.writes.len() >= PENDING_MAX {
+            return Err(SubmitError::Busy);
+        }
+        let Electorate { members, .. } = self.electorate(now);
+        if let Acks::Count(wanted) = acks
+            && wanted > members
+        {
+            return Err(SubmitError::TooFewMembers(TooFewCopies { copies: 0, wanted }));
+        }
+        let appended = self.store.append(batch, &[])?;
+        let ticket = Ticket(self.next_ticket);
+        self.next_ticket += 1;
+        let wait = if acks == Acks::Auto { AUTO_WAIT } else { ACKS_WAIT };
+        self.writes.wait(appended.frame.id().seq, ticket, acks, now + wait);
+        self.push_all(now);
+        Ok(ticket)
+    }
+
+    /// Gossip has a new picture of the nodes.
+    pub fn handle_view(&mut self, now: Duration, view: &View) {
+        self.note_view(now, view);
+    }
+
+    /// A message of another node has arrived.
+    pub fn handle_message(&mut self, now: Duration, from: NodeId, message: &Bytes) {
+        match Message::decode(message) {
+            Ok(message) => self.dispatch(now, from, message),
+            Err(error) => {
+                self.counters.messages_malformed += 1;
+                tracing::debug!(peer = %from, %error, "a message was dropped");
+            }
+        }
+    }
+
+    /// The time of [`Replica::poll_timeout`] has come.
+    pub fn handle_timer(&mut self, now: Duration) {
+        self.run_timers(now);
+    }
+
+    /// A sync that [`Replica::poll_sync`] asked for has ended.
+    pub fn handle_synced(&mut self, now: Duration, job: &SyncJob, result: io::Result<()>) {
+        self.store.handle_synced(job, result);
+        if let Some(reason) = self.store.failure() {
+            self.events.push_back(Event::JournalFailed(reason.to_owned()));
+        }
+        self.tell_held();
+        self.settle(now);
+    }
+
+    /// The next message to carry.
+    pub fn poll_transmit(&mut self) -> Option<Transmit> {
+        self.transmits.pop_front()
+    }
+
+    /// The next thing to know.
+    pub fn poll_event(&mut self) -> Option<Event> {
+        self.events.pop_front()
+    }
+
+    /// The next sync to carry out, on any thread; there is one at a time.
+    pub fn poll_sync(&mut self) -> Option<SyncJob> {
+        self.store.poll_sync()
+    }
+
+    /// When [`Replica::handle_timer`] is due.
+    pub fn poll_timeout(&self) -> Duration {
+        let write = self.writes.next_end().unwrap_or(Duration::MAX);
+        self.next_beat.min(self.next_compare).min(write)
+    }
+
+    /// The store, for reading.
+    pub fn store(&self) -> &Store {
+        &self.store
+    }
+
+    /// Who belongs to the cluster.
+    pub fn members(&self) -> &Members {
+        &self.members
+    }
+
+    /// Whether the node is in service.
+    pub fn readiness(&self) -> Readiness {
+        self.readiness
+    }
+
+    /// What was refused or repaired.
+    pub fn counters(&self) -> Counters {
+        self.counters
+    }
+
+    fn send(&mut self, to: NodeId, message: &Message) {
+        if let Some(peer) = self.peers.get(&to) {
+            let address = peer.profile.peer;
+            self.transmits.push_back(Transmit {
+                to,
+                address,
+                class: message.class(),
+                message: message.encode(),
+            });
+        }
+    }
+
+    fn append_member(&mut self, member: &Member) -> Result<(), StoreError> {
+        let body = member.encode();
+        self.store.append(&Batch::default(), &[Record { tag: shoal_store::Tag::MEMBER, body: &body }])?;
+        self.take_member(member.clone());
+        Ok(())
+    }
+
+    fn electorate(&self, now: Duration) -> Electorate {
+        let members = self.members.joined().count() as u32;
+        let counts = |(node, peer): (&NodeId, &Peer)| self.members.counts(*node) && peer.is_reachable(now);
+        Electorate { members, has_company: self.peers.iter().any(counts) }
+    }
+
+    fn settle(&mut self, now: Duration) {
+        let (electorate, origin) = (self.electorate(now), self.config.origin);
+        let own = self.store.held_of(origin);
+        let held: Vec<u64> = self
+            .peers
+            .iter()
+            .filter(|(node, _)| self.members.counts(**node))
+            .map(|(_, peer)| peer.held)
+            .collect();
+        let copies = |seq| u32::from(own >= seq) + held.iter().filter(|held| **held >= seq).count() as u32;
+        let ended = self.writes.settle(now, electorate, |seq| shoal_store::FrameId { origin, seq }, copies);
+        self.events.extend(ended.into_iter().map(|(ticket, result)| Event::Written { ticket, result }));
+    }
+}
+
+#[cfg(test)]
+mod tests;

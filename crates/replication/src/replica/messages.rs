@@ -1,0 +1,163 @@
+//! What another node's message does. Every message is idempotent: a lost, repeated or reordered one costs time,
+//! never truth.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use shoal_model::NodeId;
+use shoal_store::{Apply, Chunk, Frame};
+
+use super::{Event, Replica};
+use crate::member::Member;
+use crate::wire::{Beat, Have, Message};
+
+impl Replica {
+    pub(super) fn dispatch(&mut self, now: Duration, from: NodeId, message: Message) {
+        match message {
+            Message::Beat(beat) => self.take_beat(now, from, &beat),
+            Message::Pull { have } => self.answer_pull(from, &have),
+            Message::Held { origin, seq } if origin == self.config.origin => self.take_held(now, from, seq),
+            Message::Held { .. } => {}
+            Message::Frames { answers_pull, more, chunks, frames } => {
+                let intake = self.take_chunks(&chunks).max(self.take_frames(&frames));
+                match (answers_pull, intake) {
+                    (true, intake) => self.end_pull(now, from, more, intake),
+                    (false, Intake::Early) => self.pull(now, from),
+                    (false, Intake::Whole | Intake::Failed) => {}
+                }
+            }
+        }
+    }
+
+    fn take_beat(&mut self, now: Duration, from: NodeId, beat: &Beat) {
+        let own = self.config.origin;
+        let Some(peer) = self.peers.get_mut(&from) else { return };
+        let is_new_link = peer.handle_beat(now, beat, own);
+        if beat.held_origin == own {
+            self.take_held(now, from, beat.held);
+        }
+        if is_new_link {
+            self.open_link(now, from);
+        }
+    }
+
+    /// A link is new: the other side learns at once that we hear it, and both pull what they lack.
+    fn open_link(&mut self, now: Duration, node: NodeId) {
+        self.send_beat(now, node);
+        let Some(peer) = self.peers.get_mut(&node) else { return };
+        peer.compared = false;
+        peer.end_pull();
+        if peer.is_reachable(now) && !std::mem::replace(&mut peer.was_reachable, true) {
+            self.events.push_back(Event::LinkUp(node));
+        }
+        self.pull(now, node);
+    }
+
+    fn take_held(&mut self, now: Duration, from: NodeId, seq: u64) {
+        let head = self.store.applied().get(self.config.origin);
+        let Some(peer) = self.peers.get_mut(&from) else { return };
+        peer.handle_held(seq.min(head));
+        self.push(from);
+        self.settle(now);
+        self.consider_readiness(now);
+    }
+
+    fn take_chunks(&mut self, chunks: &[Chunk]) -> Intake {
+        let mut intake = Intake::Whole;
+        for chunk in chunks {
+            let known = self.store.table_len(chunk.origin);
+            if chunk.origin == self.config.origin {
+                self.counters.tables_refused += u64::from(chunk.first + chunk.streams.len() as u32 > known);
+                continue;
+            }
+            if chunk.first > known {
+                intake = intake.max(Intake::Early);
+                continue;
+            }
+            match self.store.define(chunk) {
+                Ok(members) => self.take_members(&members),
+                Err(error) => {
+                    self.counters.tables_refused += 1;
+                    intake = Intake::Failed;
+                    tracing::warn!(origin = %chunk.origin, %error, "a table was refused");
+                }
+            }
+        }
+        intake
+    }
+
+    fn take_frames(&mut self, frames: &[Frame]) -> Intake {
+        let mut intake = Intake::Whole;
+        for frame in frames {
+            if frame.id().origin == self.config.origin {
+                let is_forged = frame.id().seq > self.store.applied().get(frame.id().origin);
+                self.counters.frames_forged += u64::from(is_forged);
+                continue;
+            }
+            match self.store.apply(frame) {
+                Ok(Apply::Applied(members)) => {
+                    self.counters.frames_applied += 1;
+                    self.take_members(&members);
+                }
+                Ok(Apply::Known) => self.counters.frames_known += 1,
+                Ok(Apply::Gap { .. } | Apply::NeedsTable { .. }) => {
+                    self.counters.frames_early += 1;
+                    intake = intake.max(Intake::Early);
+                }
+                Err(error) => {
+                    intake = Intake::Failed;
+                    tracing::warn!(%error, "a peer's frame could not be stored");
+                }
+            }
+        }
+        intake
+    }
+
+    pub(super) fn take_members(&mut self, bodies: &[Bytes]) {
+        for body in bodies {
+            match Member::decode(body) {
+                Ok(member) => self.take_member(member),
+                Err(error) => tracing::warn!(%error, "a member record cannot be read"),
+            }
+        }
+    }
+
+    /// A pull was answered. What did not fit is pulled again by the next comparison, not in a tight loop.
+    fn end_pull(&mut self, now: Duration, from: NodeId, more: bool, intake: Intake) {
+        let Some(peer) = self.peers.get_mut(&from) else { return };
+        peer.end_pull();
+        match (intake, more) {
+            (Intake::Whole, true) => self.pull(now, from),
+            (Intake::Whole, false) => {
+                peer.compared = true;
+                self.consider_readiness(now);
+            }
+            (Intake::Early | Intake::Failed, _) => {}
+        }
+    }
+
+    /// Asks a node for all that we lack.
+    pub(super) fn pull(&mut self, now: Duration, node: NodeId) {
+        let may = self.peers.get_mut(&node).is_some_and(|peer| peer.begin_pull(now));
+        if !may {
+            return;
+        }
+        self.counters.pulls += 1;
+        let have = self.store.have();
+        let have =
+            have.iter().map(|(origin, seq)| Have { origin, seq, table_len: self.store.table_len(origin) });
+        let message = Message::Pull { have: have.collect() };
+        self.send(node, &message);
+    }
+}
+
+/// How a peer's chunks and frames were taken in; the worse is the greater.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Intake {
+    /// All of them are here now.
+    Whole,
+    /// Something before one of them is missing.
+    Early,
+    /// Our own store, or a contradiction, kept one out; asking again at once would not help.
+    Failed,
+}

@@ -1,0 +1,111 @@
+//! What the node tells of itself and of the others: for people, for answers and for metrics.
+
+use std::time::Duration;
+
+use shoal_model::{NodeId, Profile};
+use shoal_store::Hole;
+
+use super::{Readiness, Replica};
+use crate::member::{Member, Status};
+
+/// One member, as this node sees it.
+#[derive(Clone, Debug)]
+pub struct MemberStatus {
+    /// Its membership.
+    pub member: Member,
+    /// What it told of itself by gossip, if anything.
+    pub profile: Option<Profile>,
+    /// Whether it is ourselves or answers us.
+    pub is_reachable: bool,
+    /// Own frames that it does not hold yet.
+    pub lag_frames: u64,
+    /// How long ago it was heard; `None` for never, zero for ourselves.
+    pub silent_for: Option<Duration>,
+}
+
+/// What this node holds.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Totals {
+    /// Points.
+    pub points: u64,
+    /// Streams.
+    pub streams: u64,
+    /// Series.
+    pub series: u64,
+    /// Bytes of the journal.
+    pub journal_bytes: u64,
+}
+
+impl Replica {
+    /// Every node that belongs or belonged, in order of id.
+    pub fn member_statuses(&self, now: Duration) -> Vec<MemberStatus> {
+        self.members.iter().map(|member| self.member_status(now, member)).collect()
+    }
+
+    fn member_status(&self, now: Duration, member: &Member) -> MemberStatus {
+        let head = self.store.applied().get(self.config.origin);
+        let is_self = member.node == self.config.node;
+        let peer = self.peers.get(&member.node);
+        MemberStatus {
+            member: member.clone(),
+            profile: peer.map(|peer| peer.profile.clone()),
+            is_reachable: is_self || peer.is_some_and(|peer| peer.is_reachable(now)),
+            lag_frames: if is_self { 0 } else { head - peer.map_or(0, |peer| peer.held.min(head)) },
+            silent_for: if is_self {
+                Some(Duration::ZERO)
+            } else {
+                peer.and_then(|peer| peer.heard_at).map(|heard| now.saturating_sub(heard))
+            },
+        }
+    }
+
+    /// What this node holds.
+    pub fn totals(&self) -> Totals {
+        Totals {
+            points: self.store.point_count(),
+            streams: self.store.stream_count() as u64,
+            series: self.store.series_count() as u64,
+            journal_bytes: self.store.journal_bytes(),
+        }
+    }
+
+    /// Why an answer of this node may lack something, one sentence each.
+    pub fn warnings(&self, now: Duration) -> Vec<String> {
+        let mut warnings = Vec::new();
+        for status in self.member_statuses(now) {
+            let Member { name, node, status: standing, .. } = &status.member;
+            match standing {
+                Status::Joined if !status.is_reachable => {
+                    warnings.push(format!(
+                        "member {name} ({node}) is unreachable: its newest points may be missing"
+                    ));
+                }
+                Status::Forgotten => {
+                    warnings.push(format!(
+                        "member {name} ({node}) was forgotten: points that only it held are lost"
+                    ));
+                }
+                Status::Joined | Status::Left => {}
+            }
+        }
+        for (id, hole) in self.store.holes() {
+            let reason = match hole {
+                Hole::Rot => "has rotted on disk",
+                Hole::NoTable(_) => "lacks the table of its streams",
+            };
+            warnings.push(format!(
+                "frame {} of origin {} {reason}: its points are missing here",
+                id.seq, id.origin
+            ));
+        }
+        if self.readiness == Readiness::CatchingUp {
+            warnings.push(format!("this node is catching up: it waits for {}", self.waits_for(now)));
+        }
+        warnings
+    }
+
+    /// Whether a member that counts is reachable.
+    pub fn reaches(&self, now: Duration, node: NodeId) -> bool {
+        node == self.config.node || self.peers.get(&node).is_some_and(|peer| peer.is_reachable(now))
+    }
+}

@@ -1,0 +1,77 @@
+//! What happens by itself: beats, the comparison with a random peer, links and members that have gone silent.
+
+use std::time::Duration;
+
+use rand::seq::IteratorRandom;
+use shoal_model::NodeId;
+
+use super::{Event, Replica};
+use crate::limits::{BEAT, COMPARE, FORGET_AFTER};
+use crate::wire::{Beat, Message};
+
+impl Replica {
+    pub(super) fn run_timers(&mut self, now: Duration) {
+        if self.next_beat <= now {
+            self.next_beat = now + BEAT;
+            self.beat(now);
+        }
+        if self.next_compare <= now {
+            self.next_compare = now + COMPARE;
+            self.compare(now);
+            self.forget_the_long_unseen(now);
+        }
+        self.settle(now);
+    }
+
+    fn beat(&mut self, now: Duration) {
+        let nodes: Vec<_> = self.peers.keys().copied().collect();
+        nodes.into_iter().for_each(|node| self.send_beat(now, node));
+        for (node, peer) in &mut self.peers {
+            if peer.was_reachable && !peer.is_reachable(now) {
+                peer.was_reachable = false;
+                peer.close_push();
+                self.events.push_back(Event::LinkDown(*node));
+            }
+        }
+        self.replace_namesake(now);
+        self.consider_readiness(now);
+    }
+
+    pub(super) fn send_beat(&mut self, now: Duration, node: NodeId) {
+        let Some(peer) = self.peers.get(&node) else { return };
+        let held_origin = peer.origin().unwrap_or_default();
+        let beat = Beat {
+            sent_ms: now.as_millis() as u64,
+            echo_ms: peer.echo_ms(),
+            origin: self.config.origin,
+            held: self.store.held_of(held_origin),
+            held_origin,
+            fingerprint: self.store.held().fingerprint(),
+        };
+        self.send(node, &Message::Beat(beat));
+    }
+
+    /// Pulls from a random reachable peer that holds something else than we have.
+    fn compare(&mut self, now: Duration) {
+        let ours = self.store.have().fingerprint();
+        let differs =
+            self.peers.iter().filter(|(_, peer)| peer.is_reachable(now) && peer.fingerprint != Some(ours));
+        let chosen: Option<NodeId> = differs.map(|(node, _)| *node).choose(&mut self.rng);
+        if let Some(node) = chosen {
+            self.pull(now, node);
+        }
+    }
+
+    fn forget_the_long_unseen(&mut self, now: Duration) {
+        let is_unseen = |node: NodeId| {
+            let heard = self.peers.get(&node).and_then(|peer| peer.heard_at).unwrap_or_default();
+            node != self.config.node && now.saturating_sub(heard) > FORGET_AFTER
+        };
+        let unseen: Vec<_> = self.members.joined().filter(|member| is_unseen(member.node)).cloned().collect();
+        for member in unseen {
+            if let Err(error) = self.append_member(&member.forgotten()) {
+                tracing::warn!(%error, "a member that is long unseen could not be forgotten");
+            }
+        }
+    }
+}
