@@ -1,1 +1,19 @@
-fn main() {}
+//! The binary `shoal`: one node, the demo, and the commands that talk to any node.
+
+mod admission;
+mod cli;
+mod commands;
+mod config;
+mod demo;
+mod doors;
+mod engine;
+mod exposition;
+mod figures;
+mod host;
+mod node;
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    cli::main()
+}

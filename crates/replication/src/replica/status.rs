@@ -17,6 +17,8 @@ pub struct MemberStatus {
     pub profile: Option<Profile>,
     /// Whether it is ourselves or answers us.
     pub is_reachable: bool,
+    /// Whether it is ourselves or gossip holds it for alive.
+    pub is_alive: bool,
     /// Own frames that it does not hold yet.
     pub lag_frames: u64,
     /// How long ago it was heard; `None` for never, zero for ourselves.
@@ -50,6 +52,7 @@ impl Replica {
             member: member.clone(),
             profile: peer.map(|peer| peer.profile.clone()),
             is_reachable: is_self || peer.is_some_and(|peer| peer.is_reachable(now)),
+            is_alive: is_self || peer.is_some_and(|peer| peer.alive),
             lag_frames: if is_self { 0 } else { head - peer.map_or(0, |peer| peer.held.min(head)) },
             silent_for: if is_self {
                 Some(Duration::ZERO)
@@ -98,10 +101,12 @@ impl Replica {
                 id.seq, id.origin
             ));
         }
-        if self.readiness == Readiness::CatchingUp {
-            warnings.push(format!("this node is catching up: it waits for {}", self.waits_for(now)));
-        }
         warnings
+    }
+
+    /// What the node waits for, if it is not in service yet.
+    pub fn not_in_service(&self, now: Duration) -> Option<String> {
+        matches!(self.readiness, Readiness::Joining | Readiness::CatchingUp).then(|| self.waits_for(now))
     }
 
     /// Whether a member that counts is reachable.

@@ -321,25 +321,28 @@ fn a_wiped_node_takes_its_name_back_as_a_new_node() {
 }
 
 #[test]
-fn rot_is_pulled_from_a_peer_and_alone_it_is_reported() {
+fn rot_is_reported_while_alone_and_pulled_from_a_peer() {
     let mut world = World::of_three();
-    for time in 1..5 {
+    for time in 1..9 {
         world.write(1, &batch(9, time, time as f64), Acks::Auto);
         world.run_for(STEP * 3);
     }
     world.run_until("all agree", World::agree);
-    let (len, disk) =
-        (world.node(1).disk.file_len("journal/0000000000000001.seg").unwrap(), world.node(1).disk.clone());
+    let disk = world.node(1).disk.clone();
     world.down.insert(id(1));
-    assert!(disk.rot("journal/0000000000000001.seg", len / 2, 0x40));
-    let alone = Store::open(Arc::new(disk.clone()), origin(1, 9)).unwrap();
-    assert!(!alone.replayed.rot.is_empty());
-    let holes = alone.store.holes().count();
+    let segment = "journal/0000000000000001.seg";
+    let holes = |disk: &MemoryDisk| Store::open(Arc::new(disk.clone()), origin(1, 9)).unwrap().store.holes().count();
+    // Rot in a table or a commit makes no hole of its own kind: look for a frame.
+    let mut rotten = (disk.file_len(segment).unwrap() / 2..).step_by(7).filter(|at| {
+        disk.rot(segment, *at, 1);
+        let hit = holes(&disk) == 1;
+        hit || !disk.rot(segment, *at, 1)
+    });
+    rotten.next().unwrap();
+
     world.start(1, 2, &[2], disk);
-    if holes > 0 {
-        let now = world.now;
-        assert!(world.replica(1).warnings(now).iter().any(|warning| warning.contains("missing here")));
-    }
+    let now = world.now;
+    assert!(world.replica(1).warnings(now).iter().any(|warning| warning.contains("missing here")));
     world.run_until("all agree", World::agree);
     assert_eq!(world.replica(1).store().holes().count(), 0);
 }

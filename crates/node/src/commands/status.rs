@@ -1,0 +1,152 @@
+//! `shoal status`: the cluster as one node sees it.
+
+use serde::Serialize;
+use shoal_client::{Hole, Member, MemberState, Members};
+
+use super::{CommandError, Table, Target, hex};
+
+/// What is typed after `shoal status`.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Status {
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+
+    #[command(flatten)]
+    target: Target,
+}
+
+impl Status {
+    pub(crate) async fn run(&self) -> Result<String, CommandError> {
+        let members = self.target.client()?.members().await?;
+        Ok(if self.json { json(&members) } else { text(&members) })
+    }
+}
+
+/// Digits of an id that people are shown; `--json` has all 32.
+const SHORT: usize = 8;
+
+fn text(members: &Members) -> String {
+    let mut table =
+        Table::new(["NAME", "NODE", "ZONE", "VERSION", "STATE", "REACHABLE", "LAG", "CLIENTS", "PEERS"]);
+    for member in &members.members {
+        table.row([
+            member.name.clone(),
+            short(&member.node.to_string()),
+            member.zone.clone(),
+            member.version.clone(),
+            state(member).to_owned(),
+            (if member.reachable { "yes" } else { "no" }).to_owned(),
+            member.lag_frames.to_string(),
+            member.client_address.clone(),
+            member.peer_address.clone(),
+        ]);
+    }
+    let Members { points, series, streams, cluster, address, node, .. } = members;
+    let frontier = members.frontier.map_or_else(|| "-".to_owned(), |hash| hex(&hash));
+    let mut text = table.text();
+    text.push_str(&format!(
+        "\ncluster   {cluster}, as {} at {address} sees it\nholds     {points} points, {series} series, {streams} \
+         streams\nfrontier  {frontier}\n",
+        short(&node.to_string())
+    ));
+    members.warnings.iter().for_each(|warning| text.push_str(&format!("warning   {warning}\n")));
+    members.holes.iter().for_each(|hole| text.push_str(&hole_text(hole)));
+    text
+}
+
+fn hole_text(hole: &Hole) -> String {
+    let Hole { origin, seq, reason } = hole;
+    format!("hole      {origin}:{seq} {reason}\n")
+}
+
+fn short(id: &str) -> String {
+    id.chars().take(SHORT).collect()
+}
+
+/// Where a member stands: in its life while it counts, else why it does not.
+pub(crate) fn state(member: &Member) -> &str {
+    match member.state {
+        MemberState::Joined => &member.phase,
+        MemberState::Left => "left",
+        MemberState::Forgotten => "forgotten",
+        MemberState::Unknown => "unknown",
+    }
+}
+
+#[derive(Serialize)]
+struct Answer<'a> {
+    cluster: &'a str,
+    node: String,
+    address: String,
+    frontier: Option<String>,
+    points: u64,
+    streams: u64,
+    series: u64,
+    members: Vec<JsonMember<'a>>,
+    warnings: &'a [String],
+    holes: Vec<JsonHole<'a>>,
+}
+
+#[derive(Serialize)]
+struct JsonMember<'a> {
+    node: String,
+    name: &'a str,
+    zone: &'a str,
+    version: &'a str,
+    client_address: &'a str,
+    peer_address: &'a str,
+    state: &'a str,
+    reachable: bool,
+    incarnation: u64,
+    origin: Option<String>,
+    lag_frames: u64,
+    last_seen_ms: i64,
+}
+
+#[derive(Serialize)]
+struct JsonHole<'a> {
+    origin: String,
+    seq: u64,
+    reason: &'a str,
+}
+
+fn json(answer: &Members) -> String {
+    let Members { node, address, cluster, members, points, streams, series, frontier, warnings, holes } =
+        answer;
+    let answer = Answer {
+        cluster,
+        node: node.to_string(),
+        address: address.to_string(),
+        frontier: frontier.map(|hash| hex(&hash)),
+        points: *points,
+        streams: *streams,
+        series: *series,
+        members: members.iter().map(json_member).collect(),
+        warnings,
+        holes: holes.iter().map(json_hole).collect(),
+    };
+    let text = serde_json::to_string_pretty(&answer).expect("texts and numbers are JSON");
+    text + "\n"
+}
+
+fn json_member(member: &Member) -> JsonMember<'_> {
+    JsonMember {
+        node: member.node.to_string(),
+        name: &member.name,
+        zone: &member.zone,
+        version: &member.version,
+        client_address: &member.client_address,
+        peer_address: &member.peer_address,
+        state: state(member),
+        reachable: member.reachable,
+        incarnation: member.incarnation.0,
+        origin: member.origin.map(|origin| origin.to_string()),
+        lag_frames: member.lag_frames,
+        last_seen_ms: member.last_seen_ms,
+    }
+}
+
+fn json_hole(hole: &Hole) -> JsonHole<'_> {
+    JsonHole { origin: hole.origin.to_string(), seq: hole.seq, reason: &hole.reason }
+}

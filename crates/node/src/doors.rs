@@ -1,0 +1,60 @@
+//! The doors of a node: gRPC and HTTP on one TCP port. Each door turns its protocol into the model's words and
+//! asks the engine; what it refuses is counted by door and reason.
+
+mod access;
+mod cluster;
+mod http;
+mod import;
+mod ingest;
+mod own;
+mod query;
+mod refusals;
+mod server;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::engine::Engine;
+
+pub use own::figures as own_figures;
+pub use refusals::{Door, Refusals};
+pub use server::serve;
+
+/// What every door needs.
+#[derive(Clone)]
+pub struct Context {
+    /// The engine.
+    pub engine: Engine,
+    /// Facts about this node that do not change.
+    pub about: Arc<About>,
+    /// What was accepted and refused so far.
+    pub refusals: Arc<Refusals>,
+    /// The transport, for its figures.
+    pub mesh: shoal_transport::Mesh,
+}
+
+/// Facts about this node that do not change.
+#[derive(Clone, Debug)]
+pub struct About {
+    /// What it tells of itself by gossip, at its start.
+    pub profile: shoal_model::Profile,
+    /// The cluster's name.
+    pub cluster: String,
+    /// How old a point may be.
+    pub retention: Duration,
+    /// Tokens of which clients need one; none: the doors are open.
+    pub tokens: Vec<String>,
+}
+
+impl About {
+    /// The rules of admission now.
+    pub fn rules(&self) -> crate::admission::Rules {
+        crate::admission::Rules { now_ms: wall_ms(), retention: self.retention }
+    }
+}
+
+/// This machine's clock, in ms since 1970.
+pub fn wall_ms() -> i64 {
+    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
+    i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
+}

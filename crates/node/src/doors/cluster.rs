@@ -1,0 +1,111 @@
+//! gRPC `Cluster`: who belongs, how they stand, and giving a member up.
+
+use std::net::SocketAddr;
+
+use shoal_model::Phase;
+use shoal_proto::{convert, v1};
+use shoal_replication::{ForgetError, MemberStatus, Readiness, Status as Standing};
+use shoal_store::Hole;
+use tonic::{Request, Response, Status};
+
+use super::{Context, wall_ms};
+use crate::engine::{ForgetMemberError, Status as EngineStatus};
+
+/// The service.
+#[derive(Clone)]
+pub(super) struct Cluster(pub(super) Context);
+
+#[tonic::async_trait]
+impl v1::cluster_server::Cluster for Cluster {
+    async fn members(&self, _: Request<v1::MembersRequest>) -> Result<Response<v1::MembersReply>, Status> {
+        let status = self.0.engine.status().await.map_err(|error| Status::unavailable(error.to_string()))?;
+        Ok(Response::new(members(&self.0, status)))
+    }
+
+    async fn forget(&self, request: Request<v1::ForgetRequest>) -> Result<Response<v1::ForgetReply>, Status> {
+        let v1::ForgetRequest { node } = request.into_inner();
+        let node = convert::node_id(&node).map_err(|error| Status::invalid_argument(format!("node: {error}")))?;
+        let forgotten = self.0.engine.forget(node.to_string()).await;
+        forgotten.map(|_| Response::new(v1::ForgetReply {})).map_err(|error| forget_status(&error))
+    }
+}
+
+/// Everything that the node tells of the cluster, for gRPC and JSON alike.
+pub(super) fn members(context: &Context, status: EngineStatus) -> v1::MembersReply {
+    let EngineStatus { readiness, members, totals, frontier, holes, warnings, counters: _, digest: _ } = status;
+    let hole = |(id, hole): (shoal_store::FrameId, Hole)| v1::Hole {
+        origin: id.origin.0.to_vec(),
+        seq: id.seq,
+        reason: match hole {
+            Hole::Rot => "it has rotted on disk".to_owned(),
+            Hole::NoTable(_) => "the table of its streams is missing".to_owned(),
+        },
+    };
+    v1::MembersReply {
+        node: context.engine.node().0.to_vec(),
+        cluster: context.about.cluster.clone(),
+        members: members.into_iter().map(|member| member_message(context, readiness, member)).collect(),
+        points: totals.points,
+        streams: totals.streams,
+        series: totals.series,
+        frontier: frontier.to_be_bytes().to_vec(),
+        warnings,
+        holes: holes.into_iter().map(hole).collect(),
+    }
+}
+
+fn member_message(context: &Context, readiness: Readiness, status: MemberStatus) -> v1::Member {
+    let MemberStatus { member, profile, is_reachable, is_alive: _, lag_frames, silent_for } = status;
+    let is_self = member.node == context.engine.node();
+    let profile = if is_self { Some(context.about.profile.clone()) } else { profile };
+    let phase = match (is_self, &profile) {
+        (true, _) => phase(readiness).word(),
+        (false, Some(profile)) => profile.phase.word(),
+        (false, None) => "",
+    };
+    let address = |pick: fn(&shoal_model::Profile) -> SocketAddr| profile.as_ref().map(pick);
+    let text = |address: Option<SocketAddr>| address.map(|address| address.to_string()).unwrap_or_default();
+    v1::Member {
+        node: member.node.0.to_vec(),
+        client_address: text(address(|profile| profile.client)),
+        peer_address: text(address(|profile| profile.peer)),
+        version: profile.as_ref().map(|profile| profile.version.clone()).unwrap_or_default(),
+        name: member.name,
+        zone: member.zone,
+        state: state(member.status).into(),
+        reachable: is_reachable,
+        phase: phase.to_owned(),
+        incarnation: member.incarnation.0,
+        origin: member.origin.0.to_vec(),
+        lag_frames,
+        last_seen_ms: silent_for.map_or(0, |silent| wall_ms() - silent.as_millis() as i64),
+    }
+}
+
+fn state(standing: Standing) -> v1::MemberState {
+    match standing {
+        Standing::Joined => v1::MemberState::Joined,
+        Standing::Left => v1::MemberState::Left,
+        Standing::Forgotten => v1::MemberState::Forgotten,
+    }
+}
+
+/// The phase that a readiness is told as.
+pub(super) fn phase(readiness: Readiness) -> Phase {
+    match readiness {
+        Readiness::Joining | Readiness::CatchingUp => Phase::Joining,
+        Readiness::Ready => Phase::Ready,
+        Readiness::Leaving => Phase::Leaving,
+    }
+}
+
+fn forget_status(error: &ForgetMemberError) -> Status {
+    let text = error.to_string();
+    match error {
+        ForgetMemberError::Refused(ForgetError::Unknown(_)) => Status::not_found(text),
+        ForgetMemberError::Refused(ForgetError::Reachable(_) | ForgetError::Ambiguous(_)) => {
+            Status::failed_precondition(text)
+        }
+        ForgetMemberError::Refused(ForgetError::Store(_)) | ForgetMemberError::Stopped(_) => Status::unavailable(text),
+    }
+}

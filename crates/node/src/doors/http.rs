@@ -1,0 +1,120 @@
+//! The HTTP doors: health, the cluster's state as JSON, metrics as text, and import of text.
+
+use axum::Router;
+use axum::extract::{DefaultBodyLimit, State};
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Json, Response};
+use axum::routing::{get, post};
+use serde_json::{Value, json};
+use shoal_model::limits::REQUEST_BYTES_MAX;
+use shoal_proto::v1;
+use shoal_replication::Readiness;
+
+use super::{Context, cluster, import, own};
+use crate::figures;
+
+/// The HTTP routes.
+pub(super) fn routes(context: Context) -> Router {
+    Router::new()
+        .route("/-/healthy", get(async || "healthy\n"))
+        .route("/-/ready", get(ready))
+        .route("/metrics", get(metrics))
+        .route("/api/v1/cluster", get(cluster_state))
+        .route("/api/v1/import/prometheus", post(import::import))
+        .layer(DefaultBodyLimit::max(REQUEST_BYTES_MAX))
+        .with_state(context)
+}
+
+/// An error in Prometheus' own form.
+pub(super) fn error(status: StatusCode, kind: &str, text: &str) -> Response {
+    let body = Json(json!({"status": "error", "errorType": kind, "error": text}));
+    match status {
+        StatusCode::SERVICE_UNAVAILABLE | StatusCode::TOO_MANY_REQUESTS => {
+            (status, [("retry-after", "1")], body).into_response()
+        }
+        _ => (status, body).into_response(),
+    }
+}
+
+async fn ready(State(context): State<Context>) -> Response {
+    let readiness = *context.engine.readiness().borrow();
+    match readiness {
+        Readiness::Ready => "ready\n".into_response(),
+        waiting => (StatusCode::SERVICE_UNAVAILABLE, format!("{}\n", cluster::phase(waiting))).into_response(),
+    }
+}
+
+async fn metrics(State(context): State<Context>) -> Response {
+    match context.engine.status().await {
+        Ok(status) => {
+            let text = figures::render(&own::figures(&context, &status));
+            ([("content-type", "text/plain; version=0.0.4; charset=utf-8")], text).into_response()
+        }
+        Err(stopped) => error(StatusCode::SERVICE_UNAVAILABLE, "unavailable", &stopped.to_string()),
+    }
+}
+
+async fn cluster_state(State(context): State<Context>) -> Response {
+    match context.engine.status().await {
+        Ok(status) => {
+            let digest = status.digest;
+            Json(cluster_json(cluster::members(&context, status), digest)).into_response()
+        }
+        Err(stopped) => error(StatusCode::SERVICE_UNAVAILABLE, "unavailable", &stopped.to_string()),
+    }
+}
+
+fn cluster_json(reply: v1::MembersReply, digest: u128) -> Value {
+    let v1::MembersReply { node, cluster, members, points, streams, series, frontier, warnings, holes } = reply;
+    let hole = |hole: v1::Hole| json!({"origin": hex(&hole.origin), "seq": hole.seq, "reason": hole.reason});
+    json!({
+        "node": hex(&node),
+        "cluster": cluster,
+        "members": members.into_iter().map(member_json).collect::<Vec<_>>(),
+        "points": points,
+        "streams": streams,
+        "series": series,
+        "frontier": hex(&frontier),
+        "digest": format!("{digest:032x}"),
+        "warnings": warnings,
+        "holes": holes.into_iter().map(hole).collect::<Vec<_>>(),
+    })
+}
+
+fn member_json(member: v1::Member) -> Value {
+    let state = member.state().as_str_name().trim_start_matches("MEMBER_STATE_").to_ascii_lowercase();
+    let v1::Member {
+        node,
+        name,
+        zone,
+        version,
+        client_address,
+        peer_address,
+        state: _,
+        reachable,
+        phase,
+        incarnation,
+        origin,
+        lag_frames,
+        last_seen_ms,
+    } = member;
+    json!({
+        "node": hex(&node),
+        "name": name,
+        "zone": zone,
+        "version": version,
+        "client_address": client_address,
+        "peer_address": peer_address,
+        "state": state,
+        "reachable": reachable,
+        "phase": phase,
+        "incarnation": incarnation,
+        "origin": hex(&origin),
+        "lag_frames": lag_frames,
+        "last_seen_ms": last_seen_ms,
+    })
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}

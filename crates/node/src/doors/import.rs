@@ -1,0 +1,105 @@
+//! `POST /api/v1/import/prometheus`: text exposition. Lines without a time get the time of their arrival, so
+//! they count as received; lines with one have an identity. A bad line refuses itself.
+
+use axum::body::Bytes;
+use axum::extract::{Query, State};
+use axum::http::{HeaderMap, StatusCode};
+use axum::response::{IntoResponse, Json, Response};
+use serde_json::json;
+use shoal_proto::{Token, header};
+use shoal_replication::{Acks, SubmitError};
+
+use super::refusals::Door;
+use super::{Context, http, wall_ms};
+use crate::admission::Admitted;
+use crate::engine::{WriteError, Written};
+use crate::exposition;
+
+/// Labels added to every series that lacks them, as `?job=…&instance=…`.
+type Extra = Vec<(String, String)>;
+
+/// The door.
+pub(super) async fn import(
+    State(context): State<Context>,
+    Query(extra): Query<Extra>,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Response {
+    let acks = headers.get(header::ACKS).map_or(Ok(Acks::Auto), |value| value.to_str().unwrap_or("?").parse());
+    let acks = match acks {
+        Ok(acks) => acks,
+        Err(error) => return http::error(StatusCode::BAD_REQUEST, "bad_data", &format!("{}: {error}", header::ACKS)),
+    };
+    let parsed = exposition::parse(&body, Some(wall_ms()), &extra);
+    context.refusals.refuse(Door::Import, "syntax", parsed.refused_total);
+    let parts = parsed.streams.into_iter().enumerate().collect();
+    let Admitted { batch, refused, .. } = match context.about.rules().admit(parts) {
+        Ok(admitted) => admitted,
+        Err(error) => return http::error(StatusCode::BAD_REQUEST, "bad_data", &error.to_string()),
+    };
+    refused.iter().for_each(|refused| context.refusals.refuse(Door::Import, refused.reason.word(), 1));
+    let sizes: Vec<_> = batch.streams.iter().map(|part| part.points.len() as u64).collect();
+    let Written { receipt, clashes } = match context.engine.write(batch, acks).await {
+        Ok(written) => written,
+        Err(error) => return write_error(&error),
+    };
+    let clashed = clashes.iter().filter_map(|clash| sizes.get(clash.stream)).sum::<u64>();
+    context.refusals.refuse(Door::Import, "family", clashed);
+    let accepted = sizes.iter().sum::<u64>() - clashed;
+    context.refusals.accept(Door::Import, accepted);
+    let syntax = parsed.refused.iter().map(|refused| format!("line {}: {}", refused.line, refused.reason));
+    let reasons = syntax
+        .chain(refused.iter().map(|refused| refused.reason.to_string()))
+        .chain(clashes.iter().map(|clash| clash.reason.clone()));
+    let outcome = Outcome {
+        accepted,
+        refused: parsed.refused_total + refused.len() as u64 + clashed,
+        reasons: reasons.take(100).collect(),
+    };
+    let mut response = outcome.into_response();
+    if let Some(receipt) = receipt {
+        let token = Token { origin: receipt.frame.origin, seq: receipt.frame.seq };
+        for (name, value) in [(header::COPIES, receipt.copies.to_string()), (header::TOKEN, token.to_string())] {
+            if let Ok(value) = value.parse() {
+                response.headers_mut().insert(name, value);
+            }
+        }
+    }
+    response
+}
+
+struct Outcome {
+    accepted: u64,
+    refused: u64,
+    reasons: Vec<String>,
+}
+
+/// 204 if all was stored; else 400 with what was refused and why, since sending it again would not help.
+impl IntoResponse for Outcome {
+    fn into_response(self) -> Response {
+        if self.refused == 0 {
+            return StatusCode::NO_CONTENT.into_response();
+        }
+        let first = self.reasons.first().map(String::as_str).unwrap_or_default();
+        let text = format!("{} refused, {} stored; the first reason: {first}", self.refused, self.accepted);
+        let body = json!({
+            "status": "error",
+            "errorType": "bad_data",
+            "error": text,
+            "accepted": self.accepted,
+            "refused": self.refused,
+            "reasons": self.reasons,
+        });
+        (StatusCode::BAD_REQUEST, Json(body)).into_response()
+    }
+}
+
+fn write_error(error: &WriteError) -> Response {
+    let text = error.to_string();
+    match error {
+        WriteError::Refused(SubmitError::Busy) => http::error(StatusCode::TOO_MANY_REQUESTS, "too_many_requests", &text),
+        WriteError::Refused(_) | WriteError::TooFewCopies(_) | WriteError::Stopped(_) => {
+            http::error(StatusCode::SERVICE_UNAVAILABLE, "unavailable", &text)
+        }
+    }
+}

@@ -1,0 +1,111 @@
+//! The node's own metrics, `shoal_*`: what it holds, how far the others are, what its doors refused.
+
+use shoal_replication::Counters;
+
+use super::Context;
+use crate::engine::Status;
+use crate::figures::{Figure, FigureKind};
+
+/// All figures of this node itself.
+pub fn figures(context: &Context, status: &Status) -> Vec<Figure> {
+    let mut figures = held(status);
+    figures.extend(links(status));
+    figures.extend(replication(status.counters));
+    figures.extend(doors(context));
+    figures.extend(transport(context));
+    figures
+}
+
+fn counter(family: &'static str, help: &'static str, labels: Vec<(&'static str, String)>, value: u64) -> Figure {
+    Figure { family, kind: FigureKind::Counter, help, labels, value: value as f64 }
+}
+
+fn gauge(family: &'static str, help: &'static str, labels: Vec<(&'static str, String)>, value: u64) -> Figure {
+    Figure { family, kind: FigureKind::Gauge, help, labels, value: value as f64 }
+}
+
+fn held(status: &Status) -> Vec<Figure> {
+    let totals = status.totals;
+    vec![
+        gauge("shoal_points", "Points held.", vec![], totals.points),
+        gauge("shoal_streams", "Streams known.", vec![], totals.streams),
+        gauge("shoal_series", "Series known.", vec![], totals.series),
+        gauge("shoal_journal_bytes", "Bytes of the journal on disk.", vec![], totals.journal_bytes),
+        gauge("shoal_holes", "Frames that were held and cannot be read any more.", vec![], status.holes.len() as u64),
+    ]
+}
+
+fn links(status: &Status) -> Vec<Figure> {
+    let members = status.members.iter().filter(|m| m.member.status == shoal_replication::Status::Joined);
+    let figures = members.flat_map(|member| {
+        let labels = || vec![("member", member.member.name.clone()), ("node", member.member.node.to_string())];
+        [
+            gauge("shoal_member_reachable", "Whether a member answers.", labels(), u64::from(member.is_reachable)),
+            gauge("shoal_member_alive", "Whether gossip holds a member for alive.", labels(), u64::from(member.is_alive)),
+            gauge("shoal_member_lag_frames", "Own frames that a member does not hold yet.", labels(), member.lag_frames),
+        ]
+    });
+    figures.collect()
+}
+
+fn replication(counters: Counters) -> Vec<Figure> {
+    let Counters {
+        frames_applied,
+        frames_known,
+        frames_forged,
+        frames_early,
+        messages_malformed,
+        tables_refused,
+        pulls,
+    } = counters;
+    let outcome = |outcome: &str| vec![("outcome", outcome.to_owned())];
+    const FRAMES: &str = "Frames of other nodes by what became of them.";
+    vec![
+        counter("shoal_replication_frames_total", FRAMES, outcome("applied"), frames_applied),
+        counter("shoal_replication_frames_total", FRAMES, outcome("known"), frames_known),
+        counter("shoal_replication_frames_total", FRAMES, outcome("forged"), frames_forged),
+        counter("shoal_replication_frames_total", FRAMES, outcome("early"), frames_early),
+        counter("shoal_replication_messages_malformed_total", "Messages that could not be read.", vec![], messages_malformed),
+        counter("shoal_replication_tables_refused_total", "Table chunks refused.", vec![], tables_refused),
+        counter("shoal_replication_pulls_total", "Pulls sent.", vec![], pulls),
+    ]
+}
+
+fn doors(context: &Context) -> Vec<Figure> {
+    let counts = context.refusals.counts();
+    let accepted = counts.accepted.into_iter().map(|(door, points)| {
+        counter("shoal_points_accepted_total", "Points accepted by door.", vec![("door", door.word().to_owned())], points)
+    });
+    let refused = counts.refused.into_iter().map(|((door, reason), points)| {
+        let labels = vec![("door", door.word().to_owned()), ("reason", reason.to_owned())];
+        counter("shoal_points_refused_total", "Points refused by door and reason.", labels, points)
+    });
+    accepted.chain(refused).collect()
+}
+
+fn transport(context: &Context) -> Vec<Figure> {
+    let stats = context.mesh.stats();
+    let refused = stats.greetings_refused.iter().map(|(refusal, count)| {
+        let reason = format!("{refusal:?}").to_ascii_lowercase();
+        (reason, *count)
+    });
+    let refused = refused.chain([
+        ("certificate".to_owned(), stats.handshakes_refused),
+        ("stranger".to_owned(), stats.strangers_refused),
+    ]);
+    let way = |way: &str| vec![("direction", way.to_owned())];
+    let mut figures = vec![
+        gauge("shoal_peer_connections", "Peer connections that are open.", vec![], stats.connections),
+        counter("shoal_peer_messages_total", "Messages exchanged with peers.", way("in"), stats.messages_in),
+        counter("shoal_peer_messages_total", "Messages exchanged with peers.", way("out"), stats.messages_out),
+        counter("shoal_peer_bytes_total", "Bytes of messages exchanged with peers.", way("in"), stats.bytes_in),
+        counter("shoal_peer_bytes_total", "Bytes of messages exchanged with peers.", way("out"), stats.bytes_out),
+        counter("shoal_peer_messages_dropped_total", "Messages given up for want of room.", way("in"), stats.dropped_in),
+        counter("shoal_peer_messages_dropped_total", "Messages given up for want of room.", way("out"), stats.dropped_out),
+        counter("shoal_peer_dials_failed_total", "Dials of peers that led nowhere.", vec![], stats.dials_failed),
+    ];
+    figures.extend(refused.map(|(reason, count)| {
+        counter("shoal_peer_connections_refused_total", "Peers refused by reason.", vec![("reason", reason)], count)
+    }));
+    figures
+}

@@ -1,0 +1,69 @@
+//! gRPC `Query`: matchers or a selector in, merged values out.
+
+use shoal_model::Matcher;
+use shoal_proto::{convert, header, v1};
+use tonic::{Request, Response, Status};
+
+use super::Context;
+use crate::engine::{PartValue, Question, ReadError, SeriesValue};
+
+/// The service.
+#[derive(Clone)]
+pub(super) struct Query(pub(super) Context);
+
+#[tonic::async_trait]
+impl v1::query_server::Query for Query {
+    async fn read(&self, request: Request<v1::ReadRequest>) -> Result<Response<v1::ReadReply>, Status> {
+        let v1::ReadRequest { selector, matchers, time, parts, tokens: _ } = request.into_inner();
+        let question = Question { matchers: matchers_of(&selector, matchers)?, at_ms: time, parts };
+        let answer = self.0.engine.read(question).await.map_err(|error| status(&error))?;
+        let frontier = format!("{:032x}", answer.frontier);
+        let mut response = Response::new(v1::ReadReply {
+            series: answer.series.into_iter().map(series_message).collect(),
+            frontier: answer.frontier.to_be_bytes().to_vec(),
+            warnings: answer.warnings,
+        });
+        if let Ok(value) = frontier.parse() {
+            response.metadata_mut().insert(header::FRONTIER, value);
+        }
+        Ok(response)
+    }
+}
+
+fn matchers_of(selector: &str, messages: Vec<v1::Matcher>) -> Result<Vec<Matcher>, Status> {
+    let invalid = |text: String| Status::invalid_argument(text);
+    match (selector.is_empty(), messages.is_empty()) {
+        (false, true) => shoal_query::parse_selector(selector).map_err(|error| invalid(format!("selector: {error}"))),
+        (true, false) => convert::matchers(messages).map_err(|error| invalid(error.to_string())),
+        (true, true) => Err(invalid("selector: give a selector, or matchers".to_owned())),
+        (false, false) => Err(invalid("matchers: give either a selector or matchers, not both".to_owned())),
+    }
+}
+
+fn series_message(series: SeriesValue) -> v1::Series {
+    let SeriesValue { labels, kind, point, parts } = series;
+    v1::Series {
+        labels: labels.into_iter().map(|(name, value)| v1::Label { name, value }).collect(),
+        kind: convert::kind_message(kind).into(),
+        value: point.value,
+        time: point.time,
+        parts: parts.into_iter().map(part_message).collect(),
+    }
+}
+
+fn part_message(part: PartValue) -> v1::Part {
+    let PartValue { writer, kind, point } = part;
+    v1::Part {
+        writer: convert::writer_bytes(writer),
+        kind: convert::kind_message(kind).into(),
+        value: point.value,
+        time: point.time,
+    }
+}
+
+fn status(error: &ReadError) -> Status {
+    match error {
+        ReadError::TooManySeries(_) => Status::invalid_argument(error.to_string()),
+        ReadError::NotReady(_) | ReadError::Stopped(_) => Status::unavailable(error.to_string()),
+    }
+}

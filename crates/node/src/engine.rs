@@ -1,0 +1,189 @@
+//! The engine: one task owns the replica. Doors talk to it by a bounded mailbox; peers' messages, views of
+//! gossip, finished syncs and time reach it as events. A clone of the handle is cheap.
+
+mod answer;
+mod driver;
+
+use shoal_membership::Membership;
+use shoal_model::{Batch, NodeId};
+use shoal_replication::{
+    Acks, Counters, ForgetError, Member, MemberStatus, Readiness, Receipt, Replica, SubmitError, TooFewCopies,
+    Totals,
+};
+use shoal_transport::{Arrival, Mesh};
+use thiserror::Error;
+use tokio::sync::{mpsc, oneshot, watch};
+
+pub use answer::{Answer, PartValue, Question, SeriesValue, TooManySeries};
+
+/// Requests that wait for the loop; doors wait when it is full.
+const MAILBOX: usize = 1024;
+
+/// The engine has ended; the node is about to as well.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+#[error("the node is stopping; another node may take the request")]
+pub struct Stopped;
+
+/// Why a write was not acknowledged.
+#[derive(Debug, Error)]
+pub enum WriteError {
+    /// It was not taken.
+    #[error(transparent)]
+    Refused(#[from] SubmitError),
+    /// It was taken, but the copies asked for could not be had.
+    #[error(transparent)]
+    TooFewCopies(#[from] TooFewCopies),
+    /// Nobody knows: it may have been taken.
+    #[error(transparent)]
+    Stopped(#[from] Stopped),
+}
+
+/// Why a query was not answered.
+#[derive(Debug, Error)]
+pub enum ReadError {
+    /// The question was too broad.
+    #[error(transparent)]
+    TooManySeries(#[from] TooManySeries),
+    /// The node is not in service yet.
+    #[error("this node is not ready: it waits for {0}; another node may answer")]
+    NotReady(String),
+    /// The engine has ended.
+    #[error(transparent)]
+    Stopped(#[from] Stopped),
+}
+
+/// Why a member was not forgotten.
+#[derive(Debug, Error)]
+pub enum ForgetMemberError {
+    /// The replica's reason.
+    #[error(transparent)]
+    Refused(#[from] ForgetError),
+    /// The engine has ended.
+    #[error(transparent)]
+    Stopped(#[from] Stopped),
+}
+
+/// A stream of the batch that was refused whole, by its place in the batch.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FamilyClash {
+    /// Place of the stream in the batch.
+    pub stream: usize,
+    /// Why.
+    pub reason: String,
+}
+
+/// What a write came to.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Written {
+    /// The frame and its copies; `None` if nothing was left to write.
+    pub receipt: Option<Receipt>,
+    /// Streams refused because their series is of another family.
+    pub clashes: Vec<FamilyClash>,
+}
+
+/// What the engine tells of itself.
+#[derive(Clone, Debug)]
+pub struct Status {
+    /// Whether the node is in service.
+    pub readiness: Readiness,
+    /// Every node that belongs or belonged, in order of id.
+    pub members: Vec<MemberStatus>,
+    /// What is held.
+    pub totals: Totals,
+    /// What was refused or repaired.
+    pub counters: Counters,
+    /// What answers hash.
+    pub frontier: u128,
+    /// A digest of every point.
+    pub digest: u128,
+    /// Frames that were held and cannot be read any more.
+    pub holes: Vec<(shoal_store::FrameId, shoal_store::Hole)>,
+    /// Why an answer may lack something.
+    pub warnings: Vec<String>,
+}
+
+enum Command {
+    Write { batch: Batch, acks: Acks, reply: oneshot::Sender<Result<Written, WriteError>> },
+    Read { question: Question, reply: oneshot::Sender<Result<Answer, ReadError>> },
+    Status { reply: oneshot::Sender<Status> },
+    Forget { target: String, reply: oneshot::Sender<Result<Member, ForgetError>> },
+    Leave { reply: oneshot::Sender<()> },
+    Stop,
+}
+
+/// What the engine is joined to.
+pub struct Wiring {
+    /// The replica.
+    pub replica: Replica,
+    /// Carries messages to peers.
+    pub mesh: Mesh,
+    /// Peers' messages, gossip left out.
+    pub arrivals: mpsc::Receiver<Arrival>,
+    /// Gossip.
+    pub membership: Membership,
+}
+
+/// A handle on the engine.
+#[derive(Clone)]
+pub struct Engine {
+    commands: mpsc::Sender<Command>,
+    readiness: watch::Receiver<Readiness>,
+    node: NodeId,
+}
+
+impl Engine {
+    /// Starts the loop. The task ends when the node must stop, and says why if that is a failure.
+    pub fn start(wiring: Wiring, node: NodeId) -> (Self, tokio::task::JoinHandle<anyhow::Result<()>>) {
+        let (commands, mailbox) = mpsc::channel(MAILBOX);
+        let (readiness, watched) = watch::channel(wiring.replica.readiness());
+        let task = tokio::spawn(driver::run(wiring, mailbox, readiness));
+        (Self { commands, readiness: watched, node }, task)
+    }
+
+    /// This node.
+    pub fn node(&self) -> NodeId {
+        self.node
+    }
+
+    /// Whether the node is in service, now and whenever that changes.
+    pub fn readiness(&self) -> watch::Receiver<Readiness> {
+        self.readiness.clone()
+    }
+
+    /// Writes a batch and waits for its copies.
+    pub async fn write(&self, batch: Batch, acks: Acks) -> Result<Written, WriteError> {
+        self.ask(|reply| Command::Write { batch, acks, reply }).await?
+    }
+
+    /// Answers a question.
+    pub async fn read(&self, question: Question) -> Result<Answer, ReadError> {
+        self.ask(|reply| Command::Read { question, reply }).await?
+    }
+
+    /// Tells how things stand.
+    pub async fn status(&self) -> Result<Status, Stopped> {
+        self.ask(|reply| Command::Status { reply }).await
+    }
+
+    /// Gives a member up, by id or name.
+    pub async fn forget(&self, target: String) -> Result<Member, ForgetMemberError> {
+        Ok(self.ask(|reply| Command::Forget { target, reply }).await.map_err(ForgetMemberError::from)??)
+    }
+
+    /// Leaves the cluster; returns when all that this node wrote is held by another, or after a while.
+    pub async fn leave(&self) -> Result<(), Stopped> {
+        self.ask(|reply| Command::Leave { reply }).await
+    }
+
+    /// Ends the loop, after gossip has told the others.
+    pub async fn stop(&self) {
+        // A loop that has ended already needs no telling.
+        let _ = self.commands.send(Command::Stop).await;
+    }
+
+    async fn ask<T>(&self, command: impl FnOnce(oneshot::Sender<T>) -> Command) -> Result<T, Stopped> {
+        let (reply, answer) = oneshot::channel();
+        self.commands.send(command(reply)).await.map_err(|_| Stopped)?;
+        answer.await.map_err(|_| Stopped)
+    }
+}

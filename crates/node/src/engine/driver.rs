@@ -1,0 +1,264 @@
+//! The loop that owns the replica: waits for the next thing that happened, hands it over, and carries out what
+//! the replica wants done. It decides nothing itself.
+
+use std::collections::HashMap;
+use std::io;
+use std::time::Duration;
+
+use anyhow::{Context, bail};
+use shoal_model::{Batch, Phase};
+use shoal_replication::{Acks, Class, Event, Readiness, Replica, Ticket};
+use shoal_store::SyncJob;
+use shoal_transport::{Arrival, Mesh};
+use tokio::sync::{mpsc, oneshot, watch};
+use tokio::time::{Instant, sleep_until};
+
+use super::answer::{self, Answer, Question};
+use super::{Command, FamilyClash, ReadError, Status, Wiring, WriteError, Written};
+
+/// How long a node that leaves waits until another holds all that it wrote.
+const HAND_OVER: Duration = Duration::from_secs(3);
+/// Messages taken in before their effects are carried out: groups syncs under load.
+const TAKE_MAX: usize = 64;
+
+type WriteReply = oneshot::Sender<Result<Written, WriteError>>;
+
+struct Driver {
+    replica: Replica,
+    mesh: Mesh,
+    began: Instant,
+    writes: HashMap<Ticket, (Vec<FamilyClash>, WriteReply)>,
+    synced: mpsc::Sender<(SyncJob, io::Result<()>)>,
+    readiness: watch::Sender<Readiness>,
+    leaving: Option<(Instant, Vec<oneshot::Sender<()>>)>,
+}
+
+/// Runs until the mailbox closes or the node must stop.
+pub(super) async fn run(
+    wiring: Wiring,
+    mut mailbox: mpsc::Receiver<Command>,
+    readiness: watch::Sender<Readiness>,
+) -> anyhow::Result<()> {
+    let Wiring { replica, mesh, mut arrivals, membership } = wiring;
+    let (synced, mut syncs) = mpsc::channel(1);
+    let mut views = membership.views();
+    views.mark_changed();
+    let mut announced = readiness.subscribe();
+    let mut gossip_failed = Box::pin(membership.failed());
+    let mut driver = Driver {
+        replica,
+        mesh,
+        began: Instant::now(),
+        writes: HashMap::new(),
+        synced,
+        readiness,
+        leaving: None,
+    };
+    let (mut commands, mut messages) = (Vec::new(), Vec::new());
+    driver.carry_out()?;
+    loop {
+        let timer = driver.began + driver.replica.poll_timeout();
+        tokio::select! {
+            biased;
+            Some((job, result)) = syncs.recv() => {
+                let now = driver.now();
+                driver.replica.handle_synced(now, &job, result);
+            }
+            _ = arrivals.recv_many(&mut messages, TAKE_MAX) => driver.take_messages(&mut messages)?,
+            _ = mailbox.recv_many(&mut commands, TAKE_MAX) => {
+                if commands.is_empty() || commands.iter().any(|command| matches!(command, Command::Stop)) {
+                    membership.shutdown().await;
+                    return Ok(());
+                }
+                commands.drain(..).for_each(|command| driver.obey(command));
+            }
+            Ok(()) = views.changed() => {
+                let (now, view) = (driver.now(), views.borrow_and_update().clone());
+                driver.replica.handle_view(now, &view);
+            }
+            Ok(()) = announced.changed() => membership.set_phase(phase(driver.replica.readiness())).await,
+            failed = &mut gossip_failed => return Err(failed).context("membership"),
+            () = sleep_until(timer) => {}
+        }
+        driver.carry_out()?;
+    }
+}
+
+fn phase(readiness: Readiness) -> Phase {
+    match readiness {
+        Readiness::Joining | Readiness::CatchingUp => Phase::Joining,
+        Readiness::Ready => Phase::Ready,
+        Readiness::Leaving => Phase::Leaving,
+    }
+}
+
+impl Driver {
+    fn now(&self) -> Duration {
+        self.began.elapsed()
+    }
+
+    fn take_messages(&mut self, messages: &mut Vec<Arrival>) -> anyhow::Result<()> {
+        if messages.is_empty() {
+            bail!("the peers' endpoint has closed");
+        }
+        let now = self.now();
+        messages.drain(..).for_each(|arrival| self.replica.handle_message(now, arrival.from, &arrival.message));
+        Ok(())
+    }
+
+    /// Carries out all that the replica wants done.
+    fn carry_out(&mut self) -> anyhow::Result<()> {
+        let now = self.now();
+        if self.replica.poll_timeout() <= now {
+            self.replica.handle_timer(now);
+        }
+        while let Some(transmit) = self.replica.poll_transmit() {
+            let class = match transmit.class {
+                Class::Control => shoal_transport::Class::Control,
+                Class::Frames => shoal_transport::Class::Frames,
+                Class::Repair => shoal_transport::Class::Repair,
+            };
+            self.mesh.send(transmit.address, class, transmit.message);
+        }
+        if let Some(job) = self.replica.poll_sync() {
+            let synced = self.synced.clone();
+            tokio::task::spawn_blocking(move || {
+                let result = job.run();
+                // The loop has ended if nobody takes it; then nobody waits for it either.
+                let _ = synced.blocking_send((job, result));
+            });
+        }
+        while let Some(event) = self.replica.poll_event() {
+            self.note(event)?;
+        }
+        self.readiness.send_if_modified(|known| std::mem::replace(known, self.replica.readiness()) != *known);
+        self.end_leaving();
+        Ok(())
+    }
+
+    fn note(&mut self, event: Event) -> anyhow::Result<()> {
+        match event {
+            Event::Written { ticket, result } => {
+                if let Some((clashes, reply)) = self.writes.remove(&ticket) {
+                    let written = result.map(|receipt| Written { receipt: Some(receipt), clashes });
+                    let _ = reply.send(written.map_err(WriteError::from));
+                }
+            }
+            Event::Ready { alone: false } => tracing::info!("in service"),
+            Event::Ready { alone: true } => tracing::warn!("in service, but no other member can be reached"),
+            Event::Changed(member) => {
+                tracing::info!(name = member.name, node = %member.node, "member {}", member.status.word());
+            }
+            Event::Replaced(member) => tracing::warn!(
+                name = member.name, node = %member.node,
+                "took the place of an unreachable member: what only it held may be lost"
+            ),
+            Event::LinkUp(node) => tracing::debug!(%node, "link up"),
+            Event::LinkDown(node) => tracing::warn!(%node, "link down"),
+            Event::Superseded => {
+                bail!("a later life of this node is about: its data directory was copied or started twice")
+            }
+            Event::JournalFailed(reason) => {
+                tracing::error!(reason, "the journal failed: no more writes until a restart");
+            }
+        }
+        Ok(())
+    }
+
+    fn obey(&mut self, command: Command) {
+        // Whoever asked may have gone away meanwhile: then the answer is dropped.
+        match command {
+            Command::Write { batch, acks, reply } => self.write(batch, acks, reply),
+            Command::Read { question, reply } => drop(reply.send(self.read(&question))),
+            Command::Status { reply } => drop(reply.send(self.status())),
+            Command::Forget { target, reply } => {
+                let now = self.now();
+                drop(reply.send(self.replica.forget(now, &target)));
+            }
+            Command::Leave { reply } => self.leave(reply),
+            Command::Stop => {}
+        }
+    }
+
+    fn write(&mut self, mut batch: Batch, acks: Acks, reply: WriteReply) {
+        let clashes = self.take_out_clashes(&mut batch);
+        if batch.streams.is_empty() {
+            drop(reply.send(Ok(Written { receipt: None, clashes })));
+            return;
+        }
+        let now = self.now();
+        match self.replica.submit(now, &batch, acks) {
+            Ok(ticket) => drop(self.writes.insert(ticket, (clashes, reply))),
+            Err(error) => drop(reply.send(Err(error.into()))),
+        }
+    }
+
+    /// Refuses streams whose series is of another family here; two nodes that choose differently before they
+    /// meet show both.
+    fn take_out_clashes(&self, batch: &mut Batch) -> Vec<FamilyClash> {
+        let mut clashes = Vec::new();
+        let mut place = 0;
+        let mut in_batch = HashMap::new();
+        batch.streams.retain(|part| {
+            let kind = part.stream.kind;
+            let first = *in_batch.entry(part.stream.labels.clone()).or_insert(kind.family());
+            let other = (first != kind.family()).then_some(first);
+            let family = other.or_else(|| self.replica.store().other_family(&part.stream));
+            clashes.extend(family.map(|family| FamilyClash {
+                stream: place,
+                reason: format!("series {} is a {family} here and cannot be a {kind} too", part.stream.labels),
+            }));
+            place += 1;
+            family.is_none()
+        });
+        clashes
+    }
+
+    fn read(&self, question: &Question) -> Result<Answer, ReadError> {
+        let now = self.now();
+        if let Some(reason) = self.replica.not_in_service(now) {
+            return Err(ReadError::NotReady(reason));
+        }
+        let (series, clashes) = answer::series(self.replica.store(), question)?;
+        let warnings = self.replica.warnings(now).into_iter().chain(clashes).collect();
+        Ok(Answer { series, frontier: self.replica.store().answer_hash(), warnings })
+    }
+
+    fn status(&self) -> Status {
+        let now = self.now();
+        Status {
+            readiness: self.replica.readiness(),
+            members: self.replica.member_statuses(now),
+            totals: self.replica.totals(),
+            counters: self.replica.counters(),
+            frontier: self.replica.store().answer_hash(),
+            digest: self.replica.store().digest().0,
+            holes: self.replica.store().holes().collect(),
+            warnings: self.replica.warnings(now),
+        }
+    }
+
+    fn leave(&mut self, reply: oneshot::Sender<()>) {
+        let now = self.now();
+        if let Some((_, waiting)) = &mut self.leaving {
+            waiting.push(reply);
+            return;
+        }
+        if let Err(error) = self.replica.leave(now) {
+            tracing::warn!(%error, "leaving could not be written down: the others will miss this node");
+        }
+        self.leaving = Some((Instant::now() + HAND_OVER, vec![reply]));
+    }
+
+    fn end_leaving(&mut self) {
+        let now = self.now();
+        let is_over = |until: &Instant| *until <= Instant::now() || self.replica.is_handed_over(now);
+        if self.leaving.as_ref().is_some_and(|(until, replies)| !replies.is_empty() && is_over(until))
+            && let Some((_, replies)) = &mut self.leaving
+        {
+            for reply in replies.drain(..) {
+                let _ = reply.send(());
+            }
+        }
+    }
+}

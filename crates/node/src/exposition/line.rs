@@ -1,0 +1,191 @@
+//! The grammar of one sample line, quoted UTF-8 names included. It borrows from the line, except where an
+//! escape forces a copy, and leaves it to the canonical label set to judge names and sizes.
+//!
+//! ```text
+//!  name {label="value", …} value [time in ms]        {"any name", "any label"="value"} value
+//! ```
+
+use std::borrow::Cow;
+
+use shoal_model::labels::METRIC_NAME;
+
+/// A label's name and value.
+pub(super) type Pair<'a> = (Cow<'a, str>, Cow<'a, str>);
+
+/// A line that does not follow the grammar.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+pub(super) enum SyntaxError {
+    #[error("a metric name is expected")]
+    NoName,
+    #[error("the metric name is given twice")]
+    TwoNames,
+    #[error("a label name is expected at {0:?}")]
+    NoLabelName(String),
+    #[error("= and a quoted value are expected after label {0:?}")]
+    NoLabelValue(String),
+    #[error("a quotation mark is not closed")]
+    OpenQuote,
+    #[error(", or }} is expected at {0:?}")]
+    OpenBrace(String),
+    #[error("{0:?} is no value")]
+    BadValue(String),
+    #[error("{0:?} is no timestamp in milliseconds")]
+    BadTime(String),
+    #[error("{0:?} is left over after the timestamp")]
+    LeftOver(String),
+}
+
+/// Reads a trimmed line, adds its labels (the metric name as `__name__`) to `pairs` and gives value and time.
+pub(super) fn parse_sample<'a>(
+    line: &'a str,
+    pairs: &mut Vec<Pair<'a>>,
+) -> Result<(f64, Option<i64>), SyntaxError> {
+    let mut cursor = Cursor { rest: line };
+    let name = cursor.word(Bare::Metric);
+    if !name.is_empty() {
+        pairs.push((Cow::Borrowed(METRIC_NAME), Cow::Borrowed(name)));
+    }
+    cursor.skip_blanks();
+    if cursor.take('{') {
+        cursor.labels(pairs)?;
+    }
+    if !pairs.iter().any(|(label, _)| label == METRIC_NAME) {
+        return Err(SyntaxError::NoName);
+    }
+    let mut words = cursor.rest.split([' ', '\t']).filter(|word| !word.is_empty());
+    let value = parse_value(words.next().unwrap_or_default())?;
+    let time = words.next().map(parse_time).transpose()?;
+    match words.next() {
+        None => Ok((value, time)),
+        Some(word) => Err(SyntaxError::LeftOver(shorten(word))),
+    }
+}
+
+fn parse_value(word: &str) -> Result<f64, SyntaxError> {
+    match word.parse::<f64>() {
+        // One NaN: its sign and payload are an accident of the parser, and the stale marker is none of text's.
+        Ok(value) if value.is_nan() => Ok(f64::NAN),
+        Ok(value) => Ok(value),
+        Err(_) => Err(SyntaxError::BadValue(shorten(word))),
+    }
+}
+
+fn parse_time(word: &str) -> Result<i64, SyntaxError> {
+    word.parse().map_err(|_| SyntaxError::BadTime(shorten(word)))
+}
+
+/// Enough of a text to find it again.
+fn shorten(text: &str) -> String {
+    text.chars().take(40).collect()
+}
+
+struct Cursor<'a> {
+    rest: &'a str,
+}
+
+impl<'a> Cursor<'a> {
+    /// The labels up to and with the closing brace.
+    fn labels(&mut self, pairs: &mut Vec<Pair<'a>>) -> Result<(), SyntaxError> {
+        loop {
+            self.skip_blanks();
+            if self.take('}') {
+                return Ok(());
+            }
+            self.label(pairs)?;
+            self.skip_blanks();
+            if !self.take(',') && !self.rest.starts_with('}') {
+                return Err(SyntaxError::OpenBrace(shorten(self.rest)));
+            }
+        }
+    }
+
+    /// One label; a quoted text without a value is the metric name.
+    fn label(&mut self, pairs: &mut Vec<Pair<'a>>) -> Result<(), SyntaxError> {
+        let quoted = self.take('"');
+        let name = if quoted { self.quoted()? } else { Cow::Borrowed(self.word(Bare::Label)) };
+        if !quoted && name.is_empty() {
+            return Err(SyntaxError::NoLabelName(shorten(self.rest)));
+        }
+        self.skip_blanks();
+        if self.take('=') {
+            self.skip_blanks();
+            if !self.take('"') {
+                return Err(SyntaxError::NoLabelValue(shorten(&name)));
+            }
+            pairs.push((name, self.quoted()?));
+            return Ok(());
+        }
+        if !quoted {
+            return Err(SyntaxError::NoLabelValue(shorten(&name)));
+        }
+        if pairs.iter().any(|(label, _)| label == METRIC_NAME) {
+            return Err(SyntaxError::TwoNames);
+        }
+        pairs.push((Cow::Borrowed(METRIC_NAME), name));
+        Ok(())
+    }
+
+    /// The text up to the closing quotation mark, of which the opening one was taken. As in Prometheus, a
+    /// backslash before anything but `\`, `"` and `n` stands for itself.
+    fn quoted(&mut self) -> Result<Cow<'a, str>, SyntaxError> {
+        let mut text = Cow::Borrowed("");
+        loop {
+            let end = self.rest.find(['"', '\\']).ok_or(SyntaxError::OpenQuote)?;
+            let (plain, special) = self.rest.split_at(end);
+            if text.is_empty() {
+                text = Cow::Borrowed(plain);
+            } else {
+                text.to_mut().push_str(plain);
+            }
+            let mut chars = special.chars();
+            if chars.next() == Some('"') {
+                self.rest = chars.as_str();
+                return Ok(text);
+            }
+            match chars.next().ok_or(SyntaxError::OpenQuote)? {
+                'n' => text.to_mut().push('\n'),
+                same @ ('\\' | '"') => text.to_mut().push(same),
+                other => text.to_mut().extend(['\\', other]),
+            }
+            self.rest = chars.as_str();
+        }
+    }
+
+    /// A name without quotation marks; empty where none stands here.
+    fn word(&mut self, sort: Bare) -> &'a str {
+        let (word, rest) = self.rest.split_at(sort.len_at(self.rest));
+        self.rest = rest;
+        word
+    }
+
+    fn skip_blanks(&mut self) {
+        self.rest = self.rest.trim_start_matches([' ', '\t']);
+    }
+
+    fn take(&mut self, expected: char) -> bool {
+        let rest = self.rest.strip_prefix(expected);
+        self.rest = rest.unwrap_or(self.rest);
+        rest.is_some()
+    }
+}
+
+/// The two sorts of names that need no quotation marks.
+#[derive(Clone, Copy)]
+pub(super) enum Bare {
+    /// Letters, digits, underscores and colons.
+    Metric,
+    /// The same without colons.
+    Label,
+}
+
+impl Bare {
+    /// Bytes at the start of `text` that are such a name.
+    pub(super) fn len_at(self, text: &str) -> usize {
+        let colon = matches!(self, Bare::Metric);
+        let fits = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_' || (colon && byte == b':');
+        if text.starts_with(|first: char| first.is_ascii_digit()) {
+            return 0;
+        }
+        text.bytes().take_while(|&byte| fits(byte)).count()
+    }
+}

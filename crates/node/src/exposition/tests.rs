@@ -1,0 +1,190 @@
+//! Exposition text as tables, round trips of everything a label set can hold, and hostile bytes.
+
+use super::*;
+use proptest::prelude::*;
+
+const NOW: i64 = 1_000;
+
+fn read(text: &str) -> Parsed {
+    parse(text.as_bytes(), Some(NOW), &[])
+}
+
+/// The one point of a text of one line.
+fn only(text: &str) -> Result<(String, i64, f64), String> {
+    let parsed = read(text);
+    match (parsed.streams.as_slice(), parsed.refused.as_slice()) {
+        ([part], []) => Ok((part.stream.labels.to_string(), part.points[0].time, part.points[0].value)),
+        ([], [refused]) => Err(refused.reason.clone()),
+        other => panic!("{text}: {other:?}"),
+    }
+}
+
+#[test]
+fn a_line_becomes_a_point() {
+    let check = |text: &str, series: &str, time: i64, value: f64| {
+        assert_eq!(only(text), Ok((series.to_owned(), time, value)), "{text}");
+    };
+    check("up 1", "up", NOW, 1.0);
+    check("up 1 5", "up", 5, 1.0);
+    check("  up\t1.5e3   -5 \r", "up", -5, 1_500.0);
+    check("a:b{} 1", "a:b", NOW, 1.0);
+    check(r#"up{job="x"} 1"#, r#"up{job="x"}"#, NOW, 1.0);
+    check(r#"up { job = "x" , } 1"#, r#"up{job="x"}"#, NOW, 1.0);
+    check(r#"up{job="x"}1"#, r#"up{job="x"}"#, NOW, 1.0);
+    check(r#"up{job="x",zone=""} 1"#, r#"up{job="x"}"#, NOW, 1.0);
+    check(r#"up{path="a\\b\"c\nd\e"} 1"#, r#"up{path="a\\b\"c\nd\\e"}"#, NOW, 1.0);
+    check(r#"up{a="}# {,"} 1"#, r#"up{a="}# {,"}"#, NOW, 1.0);
+    check(r#"{"my.metric", label="x"} 1"#, r#"my.metric{label="x"}"#, NOW, 1.0);
+    check(r#"{label="x","my.metric"} 1"#, r#"my.metric{label="x"}"#, NOW, 1.0);
+    check(r#"{"métrique","é.ß"="ü"} 1 7"#, r#"métrique{é.ß="ü"}"#, 7, 1.0);
+    check("up +Inf", "up", NOW, f64::INFINITY);
+    check("up -Inf", "up", NOW, f64::NEG_INFINITY);
+}
+
+#[test]
+fn every_nan_is_the_one_that_is_not_stale() {
+    for text in ["up NaN", "up nan", "up -NaN"] {
+        assert_eq!(only(text).unwrap().2.to_bits(), f64::NAN.to_bits(), "{text}");
+    }
+}
+
+#[test]
+fn a_bad_line_is_refused_by_name() {
+    let check = |text: &str, reason: &str| assert_eq!(only(text), Err(reason.to_owned()), "{text}");
+    check("up", r#""" is no value"#);
+    check("up x", r#""x" is no value"#);
+    check("up 1_000", r#""1_000" is no value"#);
+    check("up 1 1.5", r#""1.5" is no timestamp in milliseconds"#);
+    check("up 1 99999999999999999999", r#""99999999999999999999" is no timestamp in milliseconds"#);
+    check("up 1 2 3", r#""3" is left over after the timestamp"#);
+    check("{} 1", "a metric name is expected");
+    check("1up 1", "a metric name is expected");
+    check(r#"{a="b"} 1"#, "a metric name is expected");
+    check(r#"{""} 1"#, "a series needs at least one label with a value");
+    check(r#"up{"up"} 1"#, "the metric name is given twice");
+    check(r#"up{__name__="x"} 1"#, r#"label "__name__" is given twice"#);
+    check(r#"up{a="1",a="2"} 1"#, r#"label "a" is given twice"#);
+    check(r#"up{""="1"} 1"#, "a label has an empty name");
+    check(r#"up{a="1 1"#, "a quotation mark is not closed");
+    check(r#"up{a="1\"#, "a quotation mark is not closed");
+    check(r#"up{a="1" 1"#, r#", or } is expected at "1""#);
+    check(r#"up{a="1"b="2"} 1"#, r#", or } is expected at "b=\"2\"} 1""#);
+    check("up{a} 1", r#"= and a quoted value are expected after label "a""#);
+    check("up{a=1} 1", r#"= and a quoted value are expected after label "a""#);
+    check("up{,} 1", r#"a label name is expected at ",} 1""#);
+    check("up{a:b=\"1\"} 1", r#"= and a quoted value are expected after label "a""#);
+    check("# TYPE up speed", r#""speed" is no metric type"#);
+    check("# TYPE", r#""" is no metric type"#);
+    check(
+        &format!("up{{a=\"{}\"}} 1", "x".repeat(LINE_BYTES_MAX)),
+        "a line of 65546 bytes is over the limit of 65536",
+    );
+}
+
+#[test]
+fn comments_help_types_and_the_end_mark_are_no_points() {
+    let text =
+        "# HELP up Whether it is \\n up.\n# TYPE up gauge\n#\n# any words\n\nup 1\n# UNIT up bytes\n# EOF\n";
+    let parsed = read(text);
+    assert_eq!((parsed.streams.len(), parsed.refused_total), (1, 0));
+}
+
+#[test]
+fn a_bad_line_leaves_the_others_alone() {
+    let parsed = parse(b"a 1\nb{ 2\nc \xff\nd 4", Some(NOW), &[]);
+    let names: Vec<&str> = parsed.streams.iter().map(|part| part.stream.labels.metric()).collect();
+    assert_eq!(names, ["a", "d"]);
+    let lines: Vec<usize> = parsed.refused.iter().map(|refused| refused.line).collect();
+    assert_eq!(lines, [2, 3]);
+    assert_eq!(parsed.refused[1].reason, "the line is not UTF-8");
+}
+
+#[test]
+fn only_the_first_refusals_are_named_and_all_are_counted() {
+    let parsed = read(&"up\n".repeat(250));
+    assert_eq!((parsed.refused.len(), parsed.refused_total), (REFUSALS_NAMED_MAX, 250));
+}
+
+#[test]
+fn points_of_one_series_share_a_stream_whatever_the_order_of_their_labels() {
+    let parsed = read("m{a=\"1\",b=\"2\"} 1 10\nn 1 10\nm{b=\"2\",a=\"1\"} 2 20\n");
+    assert_eq!(parsed.streams.len(), 2);
+    assert_eq!(parsed.streams[0].points, [Point::new(10, 1.0), Point::new(20, 2.0)]);
+    assert_eq!(
+        (parsed.streams[0].stream.kind, parsed.streams[0].stream.writer),
+        (Kind::Sample, Writer::NONE)
+    );
+}
+
+#[test]
+fn a_missing_time_is_counted_where_there_is_a_default_and_refused_where_there_is_none() {
+    assert_eq!(read("a 1\nb 1 5\n").without_time, 1);
+    let parsed = parse(b"a 1\nb 1 5\n", None, &[]);
+    assert_eq!((parsed.streams.len(), parsed.without_time), (1, 0));
+    assert_eq!(parsed.refused, [Refused { line: 1, reason: "a timestamp is needed here".into() }]);
+}
+
+#[test]
+fn extra_labels_are_added_where_they_are_absent() {
+    let extra = [("job".to_owned(), "push".to_owned()), ("instance".to_owned(), "i".to_owned())];
+    let parsed = parse(b"a 1\nb{job=\"own\"} 1\n", Some(NOW), &extra);
+    let series: Vec<String> = parsed.streams.iter().map(|part| part.stream.labels.to_string()).collect();
+    assert_eq!(series, [r#"a{instance="i",job="push"}"#, r#"b{instance="i",job="own"}"#]);
+}
+
+#[test]
+fn a_family_is_written_as_prometheus_writes_it() {
+    let mut out = String::new();
+    let (none, some) = ([], [("path", "C:\\\"\n"), ("x.y", "1")]);
+    write_family(
+        &mut out,
+        "a_total",
+        "counter",
+        "Back\\slash \"and\"\nline.",
+        [(&none[..], 1.0), (&some[..], 0.25)],
+    );
+    write_family(&mut out, "a.b", "gauge", "Dots.", [(&none[..], f64::NAN), (&some[1..], 1e300)]);
+    let expected = r##"# HELP a_total Back\\slash "and"\nline.
+# TYPE a_total counter
+a_total 1
+a_total{path="C:\\\"\n","x.y"="1"} 0.25
+# HELP "a.b" Dots.
+# TYPE "a.b" gauge
+{"a.b"} NaN
+{"a.b","x.y"="1"} 1e300
+"##;
+    assert_eq!(out, expected);
+}
+
+proptest! {
+    #[test]
+    fn what_is_written_is_read_back(
+        name in "\\PC{1,12}",
+        pairs in prop::collection::btree_map("\\PC{1,8}", "[\\PC\n\\\\\"]{1,12}", 0..5),
+        value: f64,
+    ) {
+        prop_assume!(!pairs.contains_key("__name__"));
+        let pairs: Vec<(String, String)> = pairs.into_iter().collect();
+        let mut out = String::new();
+        write_family(&mut out, &name, "gauge", "A \\ help\nof two lines.", [(&pairs[..], value)]);
+        let parsed = read(&out);
+        prop_assert_eq!(&parsed.refused, &[]);
+        let all = pairs.iter().map(|(n, v)| (n.as_str(), v.as_str())).chain([("__name__", name.as_str())]);
+        prop_assert_eq!(&parsed.streams[0].stream.labels, &Labels::new(all).unwrap());
+        prop_assert!(parsed.streams[0].points[0].value == value || value.is_nan());
+    }
+
+    #[test]
+    fn hostile_bytes_do_not_panic(text in prop::collection::vec(any::<u8>(), 0..200)) {
+        let parsed = parse(&text, None, &[]);
+        prop_assert_eq!(parsed.without_time, 0);
+    }
+
+    #[test]
+    fn hostile_text_of_the_formats_own_signs_does_not_panic(text in "(a|1|é|[{}\"\\\\=,#\n \t.+-]|NaN|# TYPE ){0,60}") {
+        let parsed = read(&text);
+        prop_assert_eq!(parsed.refused.len() as u64, parsed.refused_total.min(100));
+        let points: usize = parsed.streams.iter().map(|part| part.points.len()).sum();
+        prop_assert!(points as u64 + parsed.refused_total <= text.lines().count() as u64 + 1);
+    }
+}

@@ -1,0 +1,90 @@
+//! One metric family as exposition text. Names that the old format does not know are quoted, so that whatever
+//! a label set can hold can be shown.
+
+use std::fmt::Write as _;
+
+use super::line::Bare;
+
+/// Appends a family: its help, its type (`counter`, `gauge`) and a line per sample, in the order given.
+pub(crate) fn write_family<'a, N, V>(
+    out: &mut String,
+    name: &str,
+    kind: &str,
+    help: &str,
+    samples: impl IntoIterator<Item = (&'a [(N, V)], f64)>,
+) where
+    N: AsRef<str> + 'a,
+    V: AsRef<str> + 'a,
+{
+    for (keyword, text) in [("# HELP ", help), ("# TYPE ", kind)] {
+        out.push_str(keyword);
+        write_name(out, name, Bare::Metric);
+        out.push(' ');
+        out.push_str(&text.replace('\\', "\\\\").replace('\n', "\\n"));
+        out.push('\n');
+    }
+    for (labels, value) in samples {
+        write_series(out, name, labels);
+        out.push(' ');
+        write_value(out, value);
+        out.push('\n');
+    }
+}
+
+fn write_series<N: AsRef<str>, V: AsRef<str>>(out: &mut String, name: &str, labels: &[(N, V)]) {
+    let bare = is_bare(name, Bare::Metric);
+    if bare {
+        out.push_str(name);
+    }
+    if bare && labels.is_empty() {
+        return;
+    }
+    let mut separator = "{";
+    if !bare {
+        out.push_str(separator);
+        write_quoted(out, name);
+        separator = ",";
+    }
+    for (label, value) in labels {
+        out.push_str(separator);
+        write_name(out, label.as_ref(), Bare::Label);
+        out.push('=');
+        write_quoted(out, value.as_ref());
+        separator = ",";
+    }
+    out.push('}');
+}
+
+fn write_name(out: &mut String, name: &str, sort: Bare) {
+    if is_bare(name, sort) { out.push_str(name) } else { write_quoted(out, name) }
+}
+
+fn is_bare(name: &str, sort: Bare) -> bool {
+    !name.is_empty() && sort.len_at(name) == name.len()
+}
+
+fn write_quoted(out: &mut String, text: &str) {
+    out.push('"');
+    for char in text.chars() {
+        match char {
+            '\\' => out.push_str("\\\\"),
+            '\n' => out.push_str("\\n"),
+            '"' => out.push_str("\\\""),
+            _ => out.push(char),
+        }
+    }
+    out.push('"');
+}
+
+fn write_value(out: &mut String, value: f64) {
+    let written = if value.is_nan() {
+        out.write_str("NaN")
+    } else if value.is_infinite() {
+        out.write_str(if value > 0.0 { "+Inf" } else { "-Inf" })
+    } else if value.fract() == 0.0 && value.abs() < 1e15 {
+        write!(out, "{value}")
+    } else {
+        write!(out, "{value:?}")
+    };
+    written.expect("writing to a String does not fail");
+}

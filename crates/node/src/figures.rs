@@ -1,0 +1,85 @@
+//! Figures: what a node measures of its host and of itself at one moment, before it becomes `/metrics` text or
+//! points of its own. Families follow the conventions of Prometheus' exporters, so that dashboards fit.
+
+use crate::exposition::write_family;
+
+/// One value of one family.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Figure {
+    /// The family's name, its unit last.
+    pub(crate) family: &'static str,
+    /// How it moves.
+    pub(crate) kind: FigureKind,
+    /// A sentence for people.
+    pub(crate) help: &'static str,
+    /// What tells it from others of its family.
+    pub(crate) labels: Vec<(&'static str, String)>,
+    /// The value.
+    pub(crate) value: f64,
+}
+
+/// How a figure moves.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum FigureKind {
+    /// Only up, until its source restarts.
+    Counter,
+    /// Up and down.
+    Gauge,
+}
+
+impl FigureKind {
+    /// The word of the exposition format.
+    pub(crate) fn word(self) -> &'static str {
+        match self {
+            FigureKind::Counter => "counter",
+            FigureKind::Gauge => "gauge",
+        }
+    }
+}
+
+impl Figure {
+    /// A counter without labels.
+    pub(crate) fn counter(family: &'static str, help: &'static str, value: f64) -> Self {
+        Self { family, kind: FigureKind::Counter, help, labels: Vec::new(), value }
+    }
+
+    /// A gauge without labels.
+    pub(crate) fn gauge(family: &'static str, help: &'static str, value: f64) -> Self {
+        Self { family, kind: FigureKind::Gauge, help, labels: Vec::new(), value }
+    }
+
+    /// The same with one more label.
+    pub(crate) fn with(mut self, name: &'static str, value: impl Into<String>) -> Self {
+        self.labels.push((name, value.into()));
+        self
+    }
+}
+
+/// The figures as exposition text, each family once, in order of family and labels.
+pub(crate) fn render(figures: &[Figure]) -> String {
+    let mut sorted: Vec<&Figure> = figures.iter().collect();
+    sorted.sort_by(|a, b| (a.family, &a.labels).cmp(&(b.family, &b.labels)));
+    let mut out = String::new();
+    for family in sorted.chunk_by(|a, b| a.family == b.family) {
+        let samples = family.iter().map(|figure| (figure.labels.as_slice(), figure.value));
+        write_family(&mut out, family[0].family, family[0].kind.word(), family[0].help, samples);
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn families_are_gathered_and_sorted() {
+        let figures = [
+            Figure::gauge("b_bytes", "B.", 2.0).with("device", "y"),
+            Figure::counter("a_total", "A.", 1.0),
+            Figure::gauge("b_bytes", "B.", 1.5).with("device", "x"),
+        ];
+        let expected = "# HELP a_total A.\n# TYPE a_total counter\na_total 1\n\
+            # HELP b_bytes B.\n# TYPE b_bytes gauge\nb_bytes{device=\"x\"} 1.5\nb_bytes{device=\"y\"} 2\n";
+        assert_eq!(render(&figures), expected);
+    }
+}

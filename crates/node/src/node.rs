@@ -1,0 +1,209 @@
+//! One node from start to end: takes its data directory, joins store, replica, transport, gossip and doors, and
+//! on SIGTERM leaves in order.
+
+mod directory;
+mod own_metrics;
+
+use std::net::{IpAddr, SocketAddr, UdpSocket};
+use std::sync::Arc;
+
+use anyhow::Context as _;
+use bytes::Bytes;
+use rand::RngCore;
+use shoal_membership::{GossipLink, Membership, MembershipConfig};
+use shoal_model::{Origin, Phase, Profile};
+use shoal_replication::{Config, Replica};
+use shoal_store::{Opened, RealDisk, Replayed, Store};
+use shoal_transport::{Arrival, Class, Hello, Mesh, MeshConfig};
+use tokio::net::TcpListener;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::{mpsc, watch};
+
+use crate::config::NodeConfig;
+use crate::doors::{self, About, Context, Refusals};
+use crate::engine::{Engine, Wiring};
+use directory::DataDirectory;
+
+/// Messages of each kind that wait between the transport and who takes them.
+const BACKLOG: usize = 64;
+
+/// Runs a node until a signal ends it, or something that it cannot live without fails.
+pub async fn run(config: NodeConfig) -> anyhow::Result<()> {
+    let mut terminate = signal(SignalKind::terminate()).context("signals")?;
+    let mut interrupt = signal(SignalKind::interrupt()).context("signals")?;
+    let directory = DataDirectory::take(&config.data)?;
+    let mut rng = rand::rng();
+    let (identity, origin) = (directory.begin_life(&mut rng)?, Origin::random(&mut rng));
+    let listener = TcpListener::bind(config.listen).await.with_context(|| format!("--listen {}", config.listen))?;
+    let hello = Hello { node: identity.node, incarnation: identity.incarnation, origin };
+    let (mesh, arrivals) = bind_mesh(&config, hello)?;
+    let profile = profile(&config, hello, listener.local_addr()?, mesh.local_addr());
+    let opened = open_store(directory.disk(), origin).await?;
+    let replica = Replica::new(replica_config(&config, hello, rng.next_u64()), opened)?;
+
+    let (gossip, peers) = split(arrivals);
+    let link = Gossip(mesh.clone());
+    let membership_config = MembershipConfig::new(config.cluster.clone(), config.join.clone());
+    let membership = Membership::spawn(membership_config, profile.clone(), link, gossip).await?;
+    let wiring = Wiring { replica, mesh: mesh.clone(), arrivals: peers, membership };
+    let (engine, mut task) = Engine::start(wiring, identity.node);
+    let context = Context {
+        engine: engine.clone(),
+        about: Arc::new(about(&config, profile.clone())),
+        refusals: Arc::new(Refusals::default()),
+        mesh: mesh.clone(),
+    };
+    directory.announce(listener.local_addr()?, mesh.local_addr())?;
+    tracing::info!(
+        node = %identity.node, name = config.name, incarnation = identity.incarnation.0,
+        client = %profile.client, peer = %profile.peer, "listening"
+    );
+    let own_metrics = config.self_metrics.map(|every| tokio::spawn(own_metrics::write(context.clone(), every)));
+    let (stop, stopped) = watch::channel(false);
+    let served = tokio::spawn(doors::serve(listener, context, wait(stopped)));
+    tokio::select! {
+        _ = terminate.recv() => {}
+        _ = interrupt.recv() => {}
+        ended = &mut task => return ended.context("the engine")?,
+    }
+    tracing::info!("leaving");
+    if let Some(task) = own_metrics {
+        task.abort();
+    }
+    leave(engine, &stop).await;
+    let ended = task.await.context("the engine")?;
+    // Connections that clients keep open must not keep the node.
+    let _ = tokio::time::timeout(std::time::Duration::from_secs(2), served).await;
+    mesh.shutdown().await;
+    directory.retract();
+    ended
+}
+
+/// Hands over what was written, then takes no more requests. The engine ends when its last handle is gone.
+async fn leave(engine: Engine, stop: &watch::Sender<bool>) {
+    if engine.leave().await.is_err() {
+        tracing::warn!("the engine had stopped before the node left");
+    }
+    stop.send_replace(true);
+    engine.stop().await;
+}
+
+async fn wait(mut stopped: watch::Receiver<bool>) {
+    // A dropped sender means the node is ending too.
+    let _ = stopped.wait_for(|stop| *stop).await;
+}
+
+fn bind_mesh(config: &NodeConfig, hello: Hello) -> anyhow::Result<(Mesh, mpsc::Receiver<Arrival>)> {
+    // A wildcard cannot be dialled; the port is not known before the bind, so it is taken first where it is 0.
+    let bind = take_port(config.peer)?;
+    let wildcard = bind.ip().is_unspecified().then(|| SocketAddr::new(default_route(bind.ip()), bind.port()));
+    let mesh = Mesh::bind(MeshConfig {
+        bind,
+        cluster: config.cluster.clone(),
+        keys: config.keys.clone(),
+        greeting: hello,
+        advertise: config.advertise_peer.or(wildcard),
+    });
+    mesh.with_context(|| format!("--peer {}", config.peer))
+}
+
+/// A free port where 0 is asked for on a wildcard; else the address itself.
+fn take_port(address: SocketAddr) -> anyhow::Result<SocketAddr> {
+    if address.port() != 0 || !address.ip().is_unspecified() {
+        return Ok(address);
+    }
+    Ok(UdpSocket::bind(address).and_then(|socket| socket.local_addr())?)
+}
+
+/// The address that this machine would send from to the outside; nothing is sent to find out.
+fn default_route(wildcard: IpAddr) -> IpAddr {
+    let (any, far): (SocketAddr, SocketAddr) = match wildcard {
+        IpAddr::V4(_) => (([0, 0, 0, 0], 0).into(), ([192, 0, 2, 1], 9).into()),
+        IpAddr::V6(_) => (([0_u16; 8], 0).into(), ([0x2001, 0xdb8, 0, 0, 0, 0, 0, 1], 9).into()),
+    };
+    let local = UdpSocket::bind(any).and_then(|socket| {
+        socket.connect(far)?;
+        socket.local_addr()
+    });
+    local.map_or(IpAddr::V4([127, 0, 0, 1].into()), |address| address.ip())
+}
+
+fn profile(config: &NodeConfig, hello: Hello, client: SocketAddr, peer: SocketAddr) -> Profile {
+    let dialable = |bound: SocketAddr| {
+        if bound.ip().is_unspecified() { SocketAddr::new(default_route(bound.ip()), bound.port()) } else { bound }
+    };
+    Profile {
+        node: hello.node,
+        incarnation: hello.incarnation,
+        origin: hello.origin,
+        name: config.name.clone(),
+        zone: config.zone.clone(),
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        client: config.advertise.unwrap_or_else(|| dialable(client)),
+        peer: config.advertise_peer.unwrap_or_else(|| dialable(peer)),
+        phase: Phase::Joining,
+    }
+}
+
+fn about(config: &NodeConfig, profile: Profile) -> About {
+    About { profile, cluster: config.cluster.clone(), retention: config.retention, tokens: config.tokens.clone() }
+}
+
+fn replica_config(config: &NodeConfig, hello: Hello, seed: u64) -> Config {
+    Config {
+        node: hello.node,
+        incarnation: hello.incarnation,
+        origin: hello.origin,
+        name: config.name.clone(),
+        zone: config.zone.clone(),
+        join: config.join.clone(),
+        seed,
+    }
+}
+
+async fn open_store(disk: RealDisk, origin: Origin) -> anyhow::Result<Opened> {
+    let opened = tokio::task::spawn_blocking(move || Store::open(Arc::new(disk), origin));
+    let opened = opened.await.context("the store")?.context("the journal cannot be read")?;
+    let Replayed { frames, cut_bytes, rot } = &opened.replayed;
+    tracing::info!(frames, points = opened.store.point_count(), "journal replayed");
+    if *cut_bytes > 0 {
+        tracing::warn!(cut_bytes, "a torn tail of the journal was cut: none of it had been promised");
+    }
+    for rot in rot {
+        tracing::error!(segment = rot.position.segment, offset = rot.position.offset, len = rot.len,
+            frame = ?rot.frame, "the journal has rotted here: the frame is asked of the other members");
+    }
+    Ok(opened)
+}
+
+/// Gossip goes its own way; everything else is for the replica.
+fn split(mut arrivals: mpsc::Receiver<Arrival>) -> (mpsc::Receiver<(SocketAddr, Bytes)>, mpsc::Receiver<Arrival>) {
+    let (gossip, gossip_taken) = mpsc::channel(BACKLOG);
+    let (peers, peers_taken) = mpsc::channel(BACKLOG);
+    tokio::spawn(async move {
+        while let Some(arrival) = arrivals.recv().await {
+            let delivered = match arrival.class {
+                // Gossip that nobody takes in time is stale: it is dropped.
+                Class::Gossip => match gossip.try_send((arrival.address, arrival.message)) {
+                    Ok(()) | Err(mpsc::error::TrySendError::Full(_)) => true,
+                    Err(mpsc::error::TrySendError::Closed(_)) => false,
+                },
+                Class::Control | Class::Frames | Class::Repair => peers.send(arrival).await.is_ok(),
+            };
+            if !delivered {
+                return;
+            }
+        }
+    });
+    (gossip_taken, peers_taken)
+}
+
+#[derive(Clone)]
+struct Gossip(Mesh);
+
+impl GossipLink for Gossip {
+    fn send(&self, to: SocketAddr, message: Bytes) {
+        // The mesh counts what it drops; the next round of gossip makes up for it.
+        let _ = self.0.send(to, Class::Gossip, message);
+    }
+}

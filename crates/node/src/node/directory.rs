@@ -1,0 +1,54 @@
+//! The data directory of a running node: taken by one process at a time, and telling the addresses taken.
+
+use std::fs::{self, File, TryLockError};
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, bail};
+use rand::CryptoRng;
+use shoal_store::directory::begin_life;
+use shoal_store::{Identity, RealDisk};
+
+/// A data directory that this process has taken.
+pub(super) struct DataDirectory {
+    path: PathBuf,
+    _lock: File,
+}
+
+impl DataDirectory {
+    /// Takes the directory, which is made if it does not exist.
+    pub(super) fn take(path: &Path) -> anyhow::Result<Self> {
+        fs::create_dir_all(path).with_context(|| format!("--data {}", path.display()))?;
+        let lock = File::create(path.join("LOCK")).with_context(|| format!("--data {}", path.display()))?;
+        match lock.try_lock() {
+            Ok(()) => Ok(Self { path: path.to_owned(), _lock: lock }),
+            Err(TryLockError::WouldBlock) => bail!("--data {}: another process uses this directory", path.display()),
+            Err(TryLockError::Error(error)) => Err(error).with_context(|| format!("--data {}", path.display())),
+        }
+    }
+
+    /// The disk below the directory.
+    pub(super) fn disk(&self) -> RealDisk {
+        RealDisk::new(&self.path)
+    }
+
+    /// Checks the directory's format and begins a life of its node.
+    pub(super) fn begin_life(&self, rng: &mut impl CryptoRng) -> anyhow::Result<Identity> {
+        begin_life(&self.disk(), rng).with_context(|| format!("--data {}", self.path.display()))
+    }
+
+    /// Tells the addresses taken, in a file and in one line on standard output.
+    pub(super) fn announce(&self, client: SocketAddr, peer: SocketAddr) -> anyhow::Result<()> {
+        let scratch = self.path.join("addresses.new");
+        fs::write(&scratch, format!("client={client}\npeer={peer}\n"))?;
+        fs::rename(scratch, self.path.join("addresses"))?;
+        println!("client={client} peer={peer}");
+        Ok(())
+    }
+
+    /// The node is gone: its addresses are no longer true.
+    pub(super) fn retract(&self) {
+        // What cannot be removed is overwritten at the next start.
+        let _ = fs::remove_file(self.path.join("addresses"));
+    }
+}

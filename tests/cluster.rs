@@ -1,0 +1,21 @@
+//! Whole clusters of real processes on real sockets: what an operator is promised, one claim a test. Times are
+//! printed, never asserted, but for deadlines that are five times the aim.
+
+#[path = "cluster/acknowledged.rs"]
+mod acknowledged;
+#[path = "cluster/bad_input.rs"]
+mod bad_input;
+#[path = "cluster/exact.rs"]
+mod exact;
+#[path = "cluster/failures.rs"]
+mod failures;
+#[path = "cluster/harness.rs"]
+mod harness;
+#[path = "cluster/partition.rs"]
+mod partition;
+#[path = "cluster/relay.rs"]
+mod relay;
+#[path = "cluster/rot.rs"]
+mod rot;
+#[path = "cluster/secrecy.rs"]
+mod secrecy;
