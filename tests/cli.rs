@@ -1,1 +1,10 @@
-//! The command line as a person uses it.
+//! The command line as a person uses it: real processes, their output and their exit codes.
+
+#[path = "cli/commands.rs"]
+mod commands;
+#[path = "cli/demo.rs"]
+mod demo;
+#[path = "cli/program.rs"]
+mod program;
+#[path = "cli/refusals.rs"]
+mod refusals;

@@ -1,10 +1,14 @@
 //! Whole clusters of real processes on real sockets: what an operator is promised, one claim a test. Times are
 //! printed, never asserted, but for deadlines that are five times the aim.
 
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on says where")]
+
 #[path = "cluster/acknowledged.rs"]
 mod acknowledged;
 #[path = "cluster/bad_input.rs"]
 mod bad_input;
+#[path = "cluster/doors.rs"]
+mod doors;
 #[path = "cluster/exact.rs"]
 mod exact;
 #[path = "cluster/failures.rs"]

@@ -7,7 +7,8 @@ use crate::harness::Cluster;
 async fn count(cluster: &Cluster, index: usize, name: &str, copies: u32) {
     let acks = Acks::Count(std::num::NonZeroU32::new(copies).unwrap());
     let write = WriteOptions { acks, ..WriteOptions::default() };
-    let session = Session::new(cluster.nodes[index].client(), SessionConfig { write, ..SessionConfig::default() });
+    let session =
+        Session::new(cluster.nodes[index].client(), SessionConfig { write, ..SessionConfig::default() });
     session.counter(name, &[]).add(5.0);
     let flush = session.flush().await.expect("the write is acknowledged");
     assert!(flush.copies >= Some(copies), "{flush:?}");
@@ -22,7 +23,9 @@ async fn a_write_with_two_copies_outlives_its_node_and_the_node_comes_back_empty
     std::fs::remove_dir_all(&cluster.nodes[2].data).unwrap();
     for survivor in [0, 1] {
         cluster
-            .eventually("the survivors read it", async || cluster.nodes[survivor].value("first_total").await == Some(5.0))
+            .eventually("the survivors read it", async || {
+                cluster.nodes[survivor].value("first_total").await == Some(5.0)
+            })
             .await;
     }
     cluster.start_node(2).await;
@@ -35,7 +38,8 @@ async fn a_write_with_two_copies_outlives_its_node_and_the_node_comes_back_empty
             for node in &cluster.nodes {
                 let state = node.state().await.unwrap_or_default();
                 let members = state["members"].as_array().cloned().unwrap_or_default();
-                forgotten &= members.iter().any(|m| m["node"].to_string() == old && m["state"] == "forgotten");
+                forgotten &=
+                    members.iter().any(|m| m["node"].to_string() == old && m["state"] == "forgotten");
             }
             forgotten
         })
@@ -54,7 +58,10 @@ async fn copies_that_cannot_be_had_are_refused_and_a_newcomer_waits_for_its_clus
     let mut cluster = Cluster::start(2).await;
     let client = cluster.nodes[0].client();
     let acks = Acks::Count(std::num::NonZeroU32::new(3).unwrap());
-    let session = Session::new(client, SessionConfig { write: WriteOptions { acks, ..Default::default() }, ..Default::default() });
+    let session = Session::new(
+        client,
+        SessionConfig { write: WriteOptions { acks, ..Default::default() }, ..Default::default() },
+    );
     session.gauge("level", &[]).set(1.0);
     let error = session.flush().await.unwrap_err().to_string();
     assert!(error.contains("of the 3 copies asked for"), "{error}");

@@ -8,11 +8,21 @@ use crate::harness::{Cluster, Node};
 
 fn stream(labels: &[(&str, &str)], kind: v1::Kind, values: &[f64]) -> v1::StreamPoints {
     let label = |(name, value): &(&str, &str)| v1::Label { name: (*name).into(), value: (*value).into() };
-    v1::StreamPoints { labels: labels.iter().map(label).collect(), kind: kind.into(), values: values.to_vec(), ..Default::default() }
+    v1::StreamPoints {
+        labels: labels.iter().map(label).collect(),
+        kind: kind.into(),
+        values: values.to_vec(),
+        ..Default::default()
+    }
 }
 
-async fn write(node: &Node, streams: Vec<v1::StreamPoints>, acks: &str) -> Result<v1::WriteReply, tonic::Status> {
-    let mut client = v1::ingest_client::IngestClient::connect(format!("http://{}", node.client)).await.unwrap();
+async fn write(
+    node: &Node,
+    streams: Vec<v1::StreamPoints>,
+    acks: &str,
+) -> Result<v1::WriteReply, tonic::Status> {
+    let mut client =
+        v1::ingest_client::IngestClient::connect(format!("http://{}", node.client)).await.unwrap();
     let request = v1::WriteRequest { streams, acks: acks.into(), ..Default::default() };
     client.write(request).await.map(tonic::Response::into_inner)
 }
@@ -34,9 +44,19 @@ async fn bad_streams_and_points_refuse_themselves_over_grpc() {
     ];
     let reply = write(node, streams, "").await.unwrap();
     assert_eq!((reply.accepted, reply.refused_points), (1, 7), "{reply:#?}");
-    let reasons: Vec<_> = reply.refused.iter().map(|refused| format!("{} {}", refused.stream, refused.reason)).collect();
-    for (place, word) in [(1, "empty name"), (2, "metric name"), (3, "from 0 on"), (4, "totals"), (5, "kind"), (6, "writer"), (7, "ahead")] {
-        let found = reasons.iter().any(|reason| reason.starts_with(&place.to_string()) && reason.contains(word));
+    let reasons: Vec<_> =
+        reply.refused.iter().map(|refused| format!("{} {}", refused.stream, refused.reason)).collect();
+    for (place, word) in [
+        (1, "empty name"),
+        (2, "metric name"),
+        (3, "from 0 on"),
+        (4, "totals"),
+        (5, "kind"),
+        (6, "writer"),
+        (7, "ahead"),
+    ] {
+        let found =
+            reasons.iter().any(|reason| reason.starts_with(&place.to_string()) && reason.contains(word));
         assert!(found, "stream {place} should say {word:?}: {reasons:#?}");
     }
     assert_eq!(node.value("good_total").await, Some(3.0));
@@ -52,7 +72,10 @@ async fn oversize_and_senseless_requests_are_refused_whole_and_say_why() {
     let cluster = Cluster::start(1).await;
     let node = &cluster.nodes[0];
     let times: Vec<i64> = (0..=BATCH_POINTS_MAX as i64).collect();
-    let many = v1::StreamPoints { times, ..stream(&[("__name__", "x")], v1::Kind::Gauge, &vec![1.0; BATCH_POINTS_MAX + 1]) };
+    let many = v1::StreamPoints {
+        times,
+        ..stream(&[("__name__", "x")], v1::Kind::Gauge, &vec![1.0; BATCH_POINTS_MAX + 1])
+    };
     let error = write(node, vec![many], "").await.unwrap_err();
     assert_eq!(error.code(), Code::InvalidArgument);
     assert!(error.message().contains("200000"), "{error}");
@@ -70,7 +93,8 @@ async fn oversize_and_senseless_requests_are_refused_whole_and_say_why() {
 async fn bad_lines_of_text_refuse_themselves_and_unknown_paths_are_404() {
     let cluster = Cluster::start(1).await;
     let node = &cluster.nodes[0];
-    let (status, answer) = node.post("/api/v1/import/prometheus", "good 1\nbad{ 2\n{} 3\nalso_good 4\n").await.unwrap();
+    let (status, answer) =
+        node.post("/api/v1/import/prometheus", "good 1\nbad{ 2\n{} 3\nalso_good 4\n").await.unwrap();
     assert_eq!(status, 400, "{answer}");
     assert!(answer.contains("2 refused, 2 stored") && answer.contains("line 2"), "{answer}");
     assert_eq!((node.value("good").await, node.value("also_good").await), (Some(1.0), Some(4.0)));

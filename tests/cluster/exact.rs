@@ -36,7 +36,8 @@ impl Tally {
 /// Adds in small steps until all is added and the killing is over.
 async fn count(seeds: Vec<String>, number: usize, killing: Arc<AtomicBool>) -> Tally {
     let session = Session::new(client(&seeds), SessionConfig::default());
-    let (counter, gauge) = (session.counter("hits_total", &[]), session.gauge("level", &[("session", &number.to_string())]));
+    let (counter, gauge) =
+        (session.counter("hits_total", &[]), session.gauge("level", &[("session", &number.to_string())]));
     let mut tally = Tally { calls: 0, longest: Duration::ZERO };
     let mut added = 0;
     while added < ADDS_PER_SESSION || killing.load(Ordering::SeqCst) {
@@ -65,7 +66,8 @@ async fn increment(seeds: Vec<String>) -> Tally {
         let points = (first..(first + 20).min(DELTAS)).map(|i| Point::new(place(i), 1.0)).collect();
         let began = Instant::now();
         let part = StreamPoints { stream: stream.clone(), points };
-        let receipt = client.write(vec![part], WriteOptions::default()).await.expect("no call of the SDK fails");
+        let receipt =
+            client.write(vec![part], WriteOptions::default()).await.expect("no call of the SDK fails");
         assert_eq!(receipt.refused_points, 0);
         tally.add(began.elapsed());
     }
@@ -160,12 +162,15 @@ async fn an_increment_whose_reply_was_lost_counts_once_when_sent_to_another_node
     let lost = tokio::spawn({
         let request = request.clone();
         async move {
-            let mut client = v1::ingest_client::IngestClient::connect(format!("http://{mute}")).await.unwrap();
+            let mut client =
+                v1::ingest_client::IngestClient::connect(format!("http://{mute}")).await.unwrap();
             client.write(request).await
         }
     });
     cluster
-        .eventually("the first copy counts", async || cluster.nodes[0].value("orders_total").await == Some(7.0))
+        .eventually("the first copy counts", async || {
+            cluster.nodes[0].value("orders_total").await == Some(7.0)
+        })
         .await;
     assert!(!lost.is_finished(), "its reply was dropped");
     lost.abort();

@@ -9,7 +9,11 @@ use crate::harness::{Cluster, Node};
 
 async fn alive_by_gossip(node: &Node, name: &str) -> bool {
     node.get("/metrics").await.is_some_and(|(_, text)| {
-        text.lines().any(|line| line.starts_with("shoal_member_alive{") && line.contains(&format!("\"{name}\"")) && line.ends_with(" 1"))
+        text.lines().any(|line| {
+            line.starts_with("shoal_member_alive{")
+                && line.contains(&format!("\"{name}\""))
+                && line.ends_with(" 1")
+        })
     })
 }
 
@@ -62,7 +66,10 @@ async fn a_paused_node_costs_no_call_and_no_point_and_heals_by_itself() {
     let woken = Instant::now();
     cluster.all_ready().await;
     tick().await;
-    println!("{calls} calls over a pause of 5 s, the longest took {longest:?}; healed after {:?}", woken.elapsed());
+    println!(
+        "{calls} calls over a pause of 5 s, the longest took {longest:?}; healed after {:?}",
+        woken.elapsed()
+    );
     cluster.all_agree().await;
     for node in &cluster.nodes {
         assert_eq!(node.value("ticks_total").await, Some(f64::from(calls)), "at {}", node.name);

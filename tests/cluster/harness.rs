@@ -52,7 +52,9 @@ impl Node {
         let log = fs::File::options().create(true).append(true).open(self.log()).expect("the log opens");
         let mut command = Command::new(env!("CARGO_BIN_EXE_shoal"));
         command.args(["node", "--name", &self.name, "--self-metrics", "off"]).arg("--data").arg(&self.data);
-        command.args(["--listen", &self.client.to_string(), "--peer", &self.peer.to_string()]).args(&self.extra);
+        command
+            .args(["--listen", &self.client.to_string(), "--peer", &self.peer.to_string()])
+            .args(&self.extra);
         if !join.is_empty() {
             command.args(["--join", &join.iter().map(SocketAddr::to_string).collect::<Vec<_>>().join(",")]);
         }
@@ -110,7 +112,8 @@ impl Node {
     /// POST of a body; status, headers and body in one text.
     pub async fn post(&self, path: &str, body: &str) -> Option<(u16, String)> {
         let len = body.len();
-        let head = format!("POST {path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\ncontent-length: {len}\r\n\r\n");
+        let head =
+            format!("POST {path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\ncontent-length: {len}\r\n\r\n");
         self.request(&(head + body)).await
     }
 
@@ -161,7 +164,7 @@ impl Node {
     pub async fn value(&self, selector: &str) -> Option<f64> {
         let answer = self.client().read(selector, ReadOptions::default()).await.ok()?;
         assert!(answer.series.len() < 2, "{selector} fits several series: {:?}", answer.series);
-        answer.series.first().map(|series| series.point.value)
+        answer.series.first().map(|series| series.value)
     }
 
     /// The file that its log goes to.
@@ -256,7 +259,11 @@ impl Cluster {
     }
 
     /// Waits for a condition; on failure shows what every node says.
-    pub async fn eventually<F: Future<Output = bool>>(&self, what: &str, mut holds: impl FnMut() -> F) -> Duration {
+    pub async fn eventually<F: Future<Output = bool>>(
+        &self,
+        what: &str,
+        mut holds: impl FnMut() -> F,
+    ) -> Duration {
         let began = Instant::now();
         let mut tick = tokio::time::interval(Duration::from_millis(20));
         while !holds().await {

@@ -15,13 +15,15 @@ async fn fill(node: &Node) {
     }
 }
 
-/// Flips a bit in the middle of the first segment.
+/// Flips a bit in the points of a frame in the middle of the first segment.
 fn rot(node: &Node) {
-    let mut segments: Vec<_> = fs::read_dir(node.data.join("journal")).unwrap().map(|e| e.unwrap().path()).collect();
+    let mut segments: Vec<_> =
+        fs::read_dir(node.data.join("journal")).unwrap().map(|e| e.unwrap().path()).collect();
     segments.sort();
     let mut bytes = fs::read(&segments[0]).unwrap();
     let middle = bytes.len() / 2;
-    bytes[middle] ^= 0x10;
+    let frame = bytes[middle..].windows(4).position(|four| four == b"SHF\x01").expect("a frame begins there");
+    bytes[middle + frame + 56] ^= 0x10;
     fs::write(&segments[0], bytes).unwrap();
 }
 

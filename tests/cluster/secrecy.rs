@@ -37,12 +37,18 @@ async fn a_node_with_another_key_or_none_gets_no_state() {
         cluster.nodes[index].start(&[peer]).await;
     }
     cluster
-        .eventually("the strangers were refused again and again", async || refused_peers(&cluster.nodes[first]).await >= 6.0)
+        .eventually("the strangers were refused again and again", async || {
+            refused_peers(&cluster.nodes[first]).await >= 6.0
+        })
         .await;
     for index in [other_key, no_key, other_cluster] {
         let state = cluster.nodes[index].state().await.unwrap();
         assert!(!cluster.nodes[index].is_ready().await);
-        assert_eq!((state["points"].as_u64(), state["members"].as_array().map(Vec::len)), (Some(0), Some(1)), "{state:#}");
+        assert_eq!(
+            (state["points"].as_u64(), state["members"].as_array().map(Vec::len)),
+            (Some(0), Some(1)),
+            "{state:#}"
+        );
     }
     let state = cluster.nodes[first].state().await.unwrap();
     assert_eq!(state["members"].as_array().map(Vec::len), Some(1), "{state:#}");
@@ -51,7 +57,8 @@ async fn a_node_with_another_key_or_none_gets_no_state() {
     cluster.nodes[friend].start(&[peer]).await;
     cluster
         .eventually("a node with the key is let in", async || {
-            cluster.nodes[friend].is_ready().await && cluster.nodes[friend].value("secret_figure").await == Some(42.0)
+            cluster.nodes[friend].is_ready().await
+                && cluster.nodes[friend].value("secret_figure").await == Some(42.0)
         })
         .await;
 }

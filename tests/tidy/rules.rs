@@ -116,7 +116,7 @@ fn function_length(source: &Source) -> Vec<String> {
             line.strip_prefix(indent)
                 .is_some_and(|rest| rest == "}" || (rest.starts_with(')') && rest.ends_with(';')))
         };
-        let length = lines[start..].iter().position(|line| ends(&line)).map_or(1, |end| end + 1);
+        let length = lines[start..].iter().position(ends).map_or(1, |end| end + 1);
         if length > FUNCTION_LINES_MAX {
             let what = format!("a function of {length} lines; at most {FUNCTION_LINES_MAX}");
             findings.push(source.finding(start + 1, &what));

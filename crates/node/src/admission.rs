@@ -90,7 +90,11 @@ impl Rules {
             let mut index = 0;
             part.points.retain(|point| {
                 let reason = self.reason(kind, point);
-                admitted.refused.extend(reason.map(|reason| RefusedPoint { stream: place, point: index, reason }));
+                admitted.refused.extend(reason.map(|reason| RefusedPoint {
+                    stream: place,
+                    point: index,
+                    reason,
+                }));
                 index += 1;
                 reason.is_none()
             });
@@ -131,7 +135,14 @@ mod tests {
     #[test]
     fn a_bad_point_refuses_itself_and_says_why() {
         let good = (10_000_000, 1.0);
-        let points = [good, (10_000_000, -1.0), (10_600_001, 1.0), (8_999_999, 1.0), (10_600_000, 2.0), (9_000_000, 0.0)];
+        let points = [
+            good,
+            (10_000_000, -1.0),
+            (10_600_001, 1.0),
+            (8_999_999, 1.0),
+            (10_600_000, 2.0),
+            (9_000_000, 0.0),
+        ];
         let admitted = RULES.admit(vec![(7, part(Kind::Counter, &points))]).unwrap();
         let reasons: Vec<_> = admitted.refused.iter().map(|r| (r.stream, r.point, r.reason.word())).collect();
         assert_eq!(reasons, [(7, 1, "value"), (7, 2, "future"), (7, 3, "too_old")]);

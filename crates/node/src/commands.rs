@@ -28,8 +28,12 @@ pub(crate) use table::Table;
 pub(crate) struct Target {
     /// Nodes to ask, comma-separated or repeated; the first that answers serves
     #[arg(
-        long, value_name = "URL", value_delimiter = ',', default_value = "127.0.0.1:7400",
-        env = "SHOAL_NODE", hide_env_values = true
+        long,
+        value_name = "URL",
+        value_delimiter = ',',
+        default_value = "127.0.0.1:7400",
+        env = "SHOAL_NODE",
+        hide_env_values = true
     )]
     node: Vec<String>,
 

@@ -102,6 +102,8 @@ impl Demo {
             () = interruption.wait() => Ok(()),
         };
         cluster.kill_all().await;
+        // Below what the user was typing; where nobody reads it, there is nothing to say.
+        _ = Screen::new().say("\nall nodes are stopped");
         let removed = temporary.map_or(Ok(()), tempfile::TempDir::close);
         outcome.and(removed.map_err(DemoError::system("removing the temporary directory")))
     }
@@ -140,7 +142,9 @@ async fn perform(cluster: &mut Cluster) -> Result<(), DemoError> {
     wait_for_agreement(cluster, &lookout).await?;
     let application = Application::start(&cluster.clients())?;
     screen.begin(report::introduction(&cluster.clients()));
-    Watch { cluster, lookout, tally: application.tally(), screen, note: String::new() }.run(order::listen()).await
+    Watch { cluster, lookout, tally: application.tally(), screen, note: String::new() }
+        .run(order::listen())
+        .await
 }
 
 async fn wait_for_agreement(cluster: &mut Cluster, lookout: &Lookout) -> Result<(), DemoError> {

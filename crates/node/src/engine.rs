@@ -7,8 +7,8 @@ mod driver;
 use shoal_membership::Membership;
 use shoal_model::{Batch, NodeId};
 use shoal_replication::{
-    Acks, Counters, ForgetError, Member, MemberStatus, Readiness, Receipt, Replica, SubmitError, TooFewCopies,
-    Totals,
+    Acks, Counters, ForgetError, Member, MemberStatus, Readiness, Receipt, Replica, SubmitError,
+    TooFewCopies, Totals,
 };
 use shoal_transport::{Arrival, Mesh};
 use thiserror::Error;

@@ -34,7 +34,8 @@ pub async fn run(config: NodeConfig) -> anyhow::Result<()> {
     let directory = DataDirectory::take(&config.data)?;
     let mut rng = rand::rng();
     let (identity, origin) = (directory.begin_life(&mut rng)?, Origin::random(&mut rng));
-    let listener = TcpListener::bind(config.listen).await.with_context(|| format!("--listen {}", config.listen))?;
+    let listener =
+        TcpListener::bind(config.listen).await.with_context(|| format!("--listen {}", config.listen))?;
     let hello = Hello { node: identity.node, incarnation: identity.incarnation, origin };
     let (mesh, arrivals) = bind_mesh(&config, hello)?;
     let profile = profile(&config, hello, listener.local_addr()?, mesh.local_addr());
@@ -58,7 +59,8 @@ pub async fn run(config: NodeConfig) -> anyhow::Result<()> {
         node = %identity.node, name = config.name, incarnation = identity.incarnation.0,
         client = %profile.client, peer = %profile.peer, "listening"
     );
-    let own_metrics = config.self_metrics.map(|every| tokio::spawn(own_metrics::write(context.clone(), every)));
+    let own_metrics =
+        config.self_metrics.map(|every| tokio::spawn(own_metrics::write(context.clone(), every)));
     let (stop, stopped) = watch::channel(false);
     let served = tokio::spawn(doors::serve(listener, context, wait(stopped)));
     tokio::select! {
@@ -130,7 +132,11 @@ fn default_route(wildcard: IpAddr) -> IpAddr {
 
 fn profile(config: &NodeConfig, hello: Hello, client: SocketAddr, peer: SocketAddr) -> Profile {
     let dialable = |bound: SocketAddr| {
-        if bound.ip().is_unspecified() { SocketAddr::new(default_route(bound.ip()), bound.port()) } else { bound }
+        if bound.ip().is_unspecified() {
+            SocketAddr::new(default_route(bound.ip()), bound.port())
+        } else {
+            bound
+        }
     };
     Profile {
         node: hello.node,
@@ -146,7 +152,12 @@ fn profile(config: &NodeConfig, hello: Hello, client: SocketAddr, peer: SocketAd
 }
 
 fn about(config: &NodeConfig, profile: Profile) -> About {
-    About { profile, cluster: config.cluster.clone(), retention: config.retention, tokens: config.tokens.clone() }
+    About {
+        profile,
+        cluster: config.cluster.clone(),
+        retention: config.retention,
+        tokens: config.tokens.clone(),
+    }
 }
 
 fn replica_config(config: &NodeConfig, hello: Hello, seed: u64) -> Config {
@@ -177,7 +188,9 @@ async fn open_store(disk: RealDisk, origin: Origin) -> anyhow::Result<Opened> {
 }
 
 /// Gossip goes its own way; everything else is for the replica.
-fn split(mut arrivals: mpsc::Receiver<Arrival>) -> (mpsc::Receiver<(SocketAddr, Bytes)>, mpsc::Receiver<Arrival>) {
+fn split(
+    mut arrivals: mpsc::Receiver<Arrival>,
+) -> (mpsc::Receiver<(SocketAddr, Bytes)>, mpsc::Receiver<Arrival>) {
     let (gossip, gossip_taken) = mpsc::channel(BACKLOG);
     let (peers, peers_taken) = mpsc::channel(BACKLOG);
     tokio::spawn(async move {

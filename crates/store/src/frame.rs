@@ -171,18 +171,24 @@ impl Frame {
         &self.bytes
     }
 
-    /// The records in order. A checksum was right, so a malformed record is its writer's fault: the rest of
-    /// the frame is skipped.
-    pub fn records(&self) -> impl Iterator<Item = Record<'_>> {
-        let mut reader = Reader::new(self.bytes.get(self.body..).unwrap_or_default());
+    /// The records in order, ended by an error where one is malformed: its writer's fault, since the checksum
+    /// was right.
+    pub fn records(&self) -> impl Iterator<Item = Result<Record<'_>, Malformed>> {
+        let mut rest = self.bytes.get(self.body..).unwrap_or_default();
         std::iter::from_fn(move || {
-            if reader.is_empty() {
+            if rest.is_empty() {
                 return None;
             }
-            let tag = Tag(reader.varint().ok()?);
-            Some(Record { tag, body: reader.block().ok()? })
+            let mut reader = Reader::new(rest);
+            let record = take_record(&mut reader);
+            rest = if record.is_ok() { reader.rest() } else { &[] };
+            Some(record)
         })
     }
+}
+
+fn take_record<'a>(reader: &mut Reader<'a>) -> Result<Record<'a>, Malformed> {
+    Ok(Record { tag: Tag(reader.varint()?), body: reader.block()? })
 }
 
 type Sections = Vec<(usize, u32)>;
@@ -248,7 +254,7 @@ mod tests {
         fn frames_round_trip(bodies in prop::collection::vec(prop::collection::vec(any::<u8>(), 0..40), 0..5)) {
             let frame = frame(&bodies);
             let back = Frame::decode(frame.bytes().clone()).unwrap();
-            prop_assert_eq!(back.records().map(|r| r.body.to_vec()).collect::<Vec<_>>(), bodies);
+            prop_assert_eq!(back.records().map(|r| r.unwrap().body.to_vec()).collect::<Vec<_>>(), bodies);
             prop_assert_eq!(back, frame);
         }
 

@@ -14,6 +14,7 @@ use shoal_merge::{Digest, Frontier};
 use shoal_model::{Batch, Family, Kind, Labels, Matcher, Origin, Point, Stream, Writer};
 use thiserror::Error;
 
+use crate::bytes::Malformed;
 use crate::catalogue::{Catalogue, Series};
 use crate::frame::points::{self as points_record, Column};
 use crate::frame::{Frame, FrameError, FrameId, Header, Record, Tag};
@@ -114,6 +115,7 @@ pub struct Store {
     applied: Frontier,
     synced: Frontier,
     syncing: Option<Frontier>,
+    unreadable: u64,
 }
 
 impl Store {
@@ -133,7 +135,7 @@ impl Store {
             Header { id, table_len: self.tables.known(self.own), points: batch.point_count() as u32 };
         let frame = Frame::encode(header, &all)?;
         self.write_frame(&frame)?;
-        self.join_columns(self.own, columns);
+        self.join_columns(&header, columns);
         Ok(Appended { frame })
     }
 
@@ -213,7 +215,9 @@ impl Store {
         if self.holes.is_empty() {
             return self.applied.clone();
         }
-        Frontier::from_entries(self.applied.iter().map(|(origin, seq)| (origin, self.below_holes(origin, seq))))
+        Frontier::from_entries(
+            self.applied.iter().map(|(origin, seq)| (origin, self.below_holes(origin, seq))),
+        )
     }
 
     /// How far an origin's frames can be served from its first on.
@@ -271,6 +275,11 @@ impl Store {
     /// Bytes of the journal on disk.
     pub fn journal_bytes(&self) -> u64 {
         self.journal.len_bytes()
+    }
+
+    /// Records passed over since the start because their writer made them unreadable.
+    pub fn unreadable_records(&self) -> u64 {
+        self.unreadable
     }
 
     /// Why the store takes no more writes, if it does not.
@@ -374,21 +383,33 @@ impl Store {
     fn join_frame(&mut self, frame: &Frame) -> Vec<Bytes> {
         let mut members = Vec::new();
         for record in frame.records() {
-            match record.tag {
-                Tag::POINTS => {
-                    let columns = points_record::decode(record.body).unwrap_or_default();
-                    self.join_columns(frame.id().origin, columns);
-                }
-                Tag::MEMBER => members.push(Bytes::copy_from_slice(record.body)),
-                _ => {}
+            match record.map(|record| (record.tag, record.body)) {
+                Ok((Tag::POINTS, body)) => match points_record::decode(body) {
+                    Ok(columns) => self.join_columns(frame.header(), columns),
+                    Err(error) => self.note_unreadable(frame.id(), &error),
+                },
+                Ok((Tag::MEMBER, body)) => members.push(Bytes::copy_from_slice(body)),
+                Ok(_) => {}
+                Err(error) => self.note_unreadable(frame.id(), &error),
             }
         }
         members
     }
 
-    fn join_columns(&mut self, origin: Origin, columns: Vec<Column>) {
+    /// The checksum was right, so the writer made it so: every node passes over the same part.
+    fn note_unreadable(&mut self, id: FrameId, error: &Malformed) {
+        self.unreadable += 1;
+        tracing::error!(origin = %id.origin, seq = id.seq, %error, "a record cannot be read and is passed over");
+    }
+
+    /// A number that the frame does not vouch for is passed over, whatever this node happens to know of it.
+    fn join_columns(&mut self, header: &Header, columns: Vec<Column>) {
         for column in columns {
-            let Some(place) = self.tables.place(origin, column.number) else { continue };
+            let place = self.tables.place(header.id.origin, column.number);
+            let Some(place) = place.filter(|_| column.number < header.table_len) else {
+                self.note_unreadable(header.id, &Malformed);
+                continue;
+            };
             let Some(mix) = self.catalogue.mix(place) else { continue };
             for point in column.points {
                 match self.points.insert(place, point) {

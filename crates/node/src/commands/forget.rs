@@ -82,7 +82,8 @@ mod tests {
             member(0xa4, "six", MemberState::Joined),
             member(0xa5, "six", MemberState::Joined),
         ];
-        let check = |name: &str, id: u8| assert_eq!(find(&members, name).unwrap(), NodeId([id; 16]), "{name}");
+        let check =
+            |name: &str, id: u8| assert_eq!(find(&members, name).unwrap(), NodeId([id; 16]), "{name}");
         check("one", 0xa1);
         check("A1A1", 0xa1);
         check("a2a2", 0xa2);

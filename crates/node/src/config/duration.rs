@@ -69,7 +69,11 @@ impl FromStr for Every {
     type Err = ParseSpanError;
 
     fn from_str(text: &str) -> Result<Self, ParseSpanError> {
-        if text == "off" { Ok(Every::Off) } else { text.parse().map(|Span(interval)| Every::Interval(interval)) }
+        if text == "off" {
+            Ok(Every::Off)
+        } else {
+            text.parse().map(|Span(interval)| Every::Interval(interval))
+        }
     }
 }
 
@@ -106,7 +110,9 @@ mod tests {
 
     #[test]
     fn other_texts_are_no_durations() {
-        for text in ["", "0s", "15", "d", "-1d", "1.5h", "1m1h", "1h1h", "1H", "1 h", "1d ", "é", "9999999999999y"] {
+        for text in
+            ["", "0s", "15", "d", "-1d", "1.5h", "1m1h", "1h1h", "1H", "1 h", "1d ", "é", "9999999999999y"]
+        {
             assert_eq!(text.parse::<Span>(), Err(ParseSpanError), "{text}");
         }
     }

@@ -36,7 +36,10 @@ impl TypedNode {
             advertise_peer: reachable("advertise-peer", self.advertise_peer)?,
             join: seeds(self.join.unwrap_or_default())?,
             name: name("name", self.name.unwrap_or_else(host_name))?,
-            zone: self.zone.filter(|zone| !zone.is_empty()).map_or(Ok(String::new()), |zone| name("zone", zone))?,
+            zone: self
+                .zone
+                .filter(|zone| !zone.is_empty())
+                .map_or(Ok(String::new()), |zone| name("zone", zone))?,
             cluster: name("cluster", self.cluster.unwrap_or_else(|| CLUSTER.to_owned()))?,
             keys: keys(self.cluster_key.as_deref(), peer)?,
             tokens: tokens(self.token_file.as_deref(), self.open.unwrap_or(false), listen)?,

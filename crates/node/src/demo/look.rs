@@ -18,6 +18,8 @@ const PATIENCE: Duration = Duration::from_millis(800);
 pub(super) struct Look {
     /// The node's name.
     pub(super) name: String,
+    /// Where it answers clients.
+    pub(super) address: SocketAddr,
     /// Whether it was started and not killed.
     pub(super) is_started: bool,
     /// The cluster as it sees it, where it answered.
@@ -29,26 +31,27 @@ pub(super) struct Look {
 /// One client for each node.
 #[derive(Debug)]
 pub(super) struct Lookout {
-    clients: Vec<Client>,
+    clients: Vec<(SocketAddr, Client)>,
 }
 
 impl Lookout {
     /// Where the nodes answer clients, in their order.
     pub(super) fn new(nodes: &[SocketAddr]) -> Result<Self, BuildError> {
         let pinned = |node: &SocketAddr| Client::builder().seeds([node.to_string()]).only_seeds().build();
-        Ok(Self { clients: nodes.iter().map(pinned).collect::<Result<_, _>>()? })
+        let client = |node: &SocketAddr| pinned(node).map(|client| (*node, client));
+        Ok(Self { clients: nodes.iter().map(client).collect::<Result<_, _>>()? })
     }
 
     /// Asks all nodes at the same time.
     pub(super) async fn look(&self, cluster: &Cluster) -> Vec<Look> {
-        let looks = cluster.nodes().iter().zip(&self.clients).map(|(node, client)| {
-            let (name, is_started) = (node.name().to_owned(), node.is_started());
+        let looks = cluster.nodes().iter().zip(&self.clients).map(|(node, (address, client))| {
+            let (name, address, is_started) = (node.name().to_owned(), *address, node.is_started());
             async move {
                 if !is_started {
-                    return Look { name, is_started, members: None, clicks: None };
+                    return Look { name, address, is_started, members: None, clicks: None };
                 }
                 let (members, clicks) = tokio::join!(members(client), clicks(client));
-                Look { name, is_started, members, clicks }
+                Look { name, address, is_started, members, clicks }
             }
         });
         join_all(looks).await

@@ -115,7 +115,8 @@ impl NodeProcess {
         let log = std::fs::read(&self.log).unwrap_or_default();
         let log = String::from_utf8_lossy(&log);
         let last = log.lines().rev().find(|line| !line.trim().is_empty());
-        last.map_or_else(|| "it said nothing".to_owned(), |line| line.trim().to_owned())
+        let words = last.unwrap_or("it said nothing").trim();
+        words.strip_prefix("shoal: ").unwrap_or(words).to_owned()
     }
 }
 

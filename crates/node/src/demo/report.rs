@@ -12,24 +12,20 @@ use crate::commands::{Table, hex, value_text};
 /// Digits of a frontier hash that people can compare at a glance.
 const FRONTIER_DIGITS: usize = 8;
 
-/// What the user sees and can do.
+/// What the user sees and can do; short, because the report must fit below it on a small screen.
 pub(super) fn introduction(nodes: &[SocketAddr]) -> String {
-    let mut text = format!(
-        "{} nodes on this machine, one cluster, no leader: each takes writes, each answers.\nAn application \
-         counts clicks through the SDK, on whichever node answers.\nEach row asks its own node. Kill one and \
-         watch the others.\n\n",
-        nodes.len()
-    );
-    for (number, node) in (1..).zip(nodes) {
-        text.push_str(&format!("  node-{number}  http://{node}\n"));
-    }
-    let (Some(first), Some(last)) = (nodes.first(), nodes.last()) else { return text };
-    let shoal = program();
-    text.push_str(&format!(
-        "\nIn another terminal:\n  {shoal} status --node {first}\n  {shoal} read {CLICKS} --parts --node {last}\n  \
-         curl http://{first}/metrics\n\nType and press Enter:  k 2  kill -9 node 2    s 2  start it again    q  quit\n"
-    ));
-    text
+    let (Some(first), Some(last)) = (nodes.first(), nodes.last()) else { return String::new() };
+    let (shoal, count) = (program(), nodes.len());
+    format!(
+        "{count} nodes on this machine, one cluster, no leader: each takes writes, each answers.\n\
+         An application counts clicks through the SDK, on whichever node answers.\n\
+         Each row asks its own node. Kill one and watch the others.\n\n\
+         In another terminal:\n\
+         \x20 {shoal} status --node {first}\n\
+         \x20 {shoal} read {CLICKS} --parts --node {last}\n\
+         \x20 curl http://{first}/metrics\n\n\
+         Type and press Enter:  k 2  kill -9 node 2    s 2  start it again    q  quit\n"
+    )
 }
 
 /// How this program is started from here.
@@ -40,21 +36,19 @@ fn program() -> String {
     shown.display().to_string()
 }
 
-/// Whether every node sees all of them ready, and all hold the same.
+/// Whether every node is ready and reaches all of them, and all hold the same.
 pub(super) fn is_one_cluster(looks: &[Look]) -> bool {
-    let sees_all = |members: &Members| {
-        let ready = members.members.iter().filter(|member| {
-            member.state == MemberState::Joined && member.reachable && member.phase == "ready"
-        });
-        ready.count() == looks.len() && members.members.len() == looks.len()
+    let reaches_all = |members: &Members| {
+        let here = members.members.iter().filter(|it| it.state == MemberState::Joined && it.reachable);
+        here.count() == looks.len() && own(members).is_some_and(|member| member.phase == "ready")
     };
-    let complete = looks.iter().all(|look| look.members.as_ref().is_some_and(sees_all));
+    let complete = looks.iter().all(|look| look.members.as_ref().is_some_and(reaches_all));
     complete && all_equal(looks.iter().map(|look| look.members.as_ref().and_then(|members| members.frontier)))
 }
 
 /// The table of all nodes, and a line that says whether they agree.
 pub(super) fn report(looks: &[Look], tally: &Tally) -> String {
-    let mut table = Table::new(["NODE", "STATE", "POINTS", "LAG", "CLICKS", "FRONTIER"]);
+    let mut table = Table::new(["NODE", "STATE", "POINTS", "LAG", "CLICKS", "FRONTIER", "ADDRESS"]);
     for look in looks {
         let members = look.members.as_ref();
         let frontier = members.and_then(|members| members.frontier).map(|hash| hex(&hash));
@@ -65,6 +59,7 @@ pub(super) fn report(looks: &[Look], tally: &Tally) -> String {
             lag(&look.name, looks).map_or_else(String::new, |frames| frames.to_string()),
             look.clicks.map_or_else(String::new, value_text),
             frontier.map_or_else(String::new, |digits| digits.chars().take(FRONTIER_DIGITS).collect()),
+            format!("http://{}", look.address),
         ]);
     }
     format!("{}\n{}\n{}\n", table.text(), agreement(looks), application(tally))
@@ -74,7 +69,8 @@ fn agreement(looks: &[Look]) -> String {
     let answering: Vec<&Look> = looks.iter().filter(|look| look.members.is_some()).collect();
     let count = format!("{} of {} nodes answer", answering.len(), looks.len());
     let frontiers = answering.iter().map(|look| look.members.as_ref().and_then(|members| members.frontier));
-    let clicks = answering.iter().map(|look| look.clicks.map(f64::to_bits));
+    // Before the first write, none has the counter; that is agreement too.
+    let clicks = answering.iter().map(|look| Some(look.clicks.map(f64::to_bits)));
     if answering.is_empty() {
         count
     } else if !all_equal(clicks) {
@@ -98,13 +94,15 @@ fn application(tally: &Tally) -> String {
 
 fn state(look: &Look) -> String {
     match &look.members {
-        Some(members) => {
-            let own = members.members.iter().find(|member| member.node == members.node);
-            own.map_or_else(|| "no member yet".to_owned(), |member| member.phase.clone())
-        }
+        Some(members) => own(members).map_or_else(|| "no member".to_owned(), |member| member.phase.clone()),
         None if look.is_started => "no answer".to_owned(),
         None => "killed".to_owned(),
     }
+}
+
+/// What a node says of itself.
+fn own(members: &Members) -> Option<&Member> {
+    members.members.iter().find(|member| member.node == members.node)
 }
 
 /// The most frames that another node misses on this one.

@@ -61,7 +61,8 @@ impl Screen {
     pub(super) fn show(&mut self, report: &str, note: &str) -> Result<(), DemoError> {
         if self.is_terminal {
             let stale = std::mem::take(&mut self.is_stale);
-            return write(&redraw(&self.introduction, &format!("{report}{note}"), stale));
+            let report = format!("{report}{note}\n");
+            return write(&redraw(introduction_that_fits(&self.introduction, &report), &report, stale));
         }
         let introduction = std::mem::take(&mut self.introduction);
         let now = Instant::now();
@@ -74,6 +75,14 @@ impl Screen {
         let note = if is_new && !note.is_empty() { format!("{note}\n") } else { String::new() };
         write(&format!("{introduction}\n{note}{report}"))
     }
+}
+
+/// On a small screen, none: a screen that scrolls cannot be drawn in place. One line each is kept for the gap,
+/// the line that is typed and the one after it.
+fn introduction_that_fits<'a>(introduction: &'a str, report: &str) -> &'a str {
+    let needed = introduction.lines().count() + report.lines().count() + 3;
+    let rows = rustix::termios::tcgetwinsize(std::io::stdout()).map_or(0, |size| size.ws_row.into());
+    if needed <= rows { introduction } else { "" }
 }
 
 /// The bytes that bring a report to the screen; what the user is typing below it stays.

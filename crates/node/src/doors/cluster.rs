@@ -24,7 +24,8 @@ impl v1::cluster_server::Cluster for Cluster {
 
     async fn forget(&self, request: Request<v1::ForgetRequest>) -> Result<Response<v1::ForgetReply>, Status> {
         let v1::ForgetRequest { node } = request.into_inner();
-        let node = convert::node_id(&node).map_err(|error| Status::invalid_argument(format!("node: {error}")))?;
+        let node =
+            convert::node_id(&node).map_err(|error| Status::invalid_argument(format!("node: {error}")))?;
         let forgotten = self.0.engine.forget(node.to_string()).await;
         forgotten.map(|_| Response::new(v1::ForgetReply {})).map_err(|error| forget_status(&error))
     }
@@ -32,7 +33,8 @@ impl v1::cluster_server::Cluster for Cluster {
 
 /// Everything that the node tells of the cluster, for gRPC and JSON alike.
 pub(super) fn members(context: &Context, status: EngineStatus) -> v1::MembersReply {
-    let EngineStatus { readiness, members, totals, frontier, holes, warnings, counters: _, digest: _ } = status;
+    let EngineStatus { readiness, members, totals, frontier, holes, warnings, counters: _, digest: _ } =
+        status;
     let hole = |(id, hole): (shoal_store::FrameId, Hole)| v1::Hole {
         origin: id.origin.0.to_vec(),
         seq: id.seq,
@@ -106,6 +108,8 @@ fn forget_status(error: &ForgetMemberError) -> Status {
         ForgetMemberError::Refused(ForgetError::Reachable(_) | ForgetError::Ambiguous(_)) => {
             Status::failed_precondition(text)
         }
-        ForgetMemberError::Refused(ForgetError::Store(_)) | ForgetMemberError::Stopped(_) => Status::unavailable(text),
+        ForgetMemberError::Refused(ForgetError::Store(_)) | ForgetMemberError::Stopped(_) => {
+            Status::unavailable(text)
+        }
     }
 }

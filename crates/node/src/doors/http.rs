@@ -40,7 +40,9 @@ async fn ready(State(context): State<Context>) -> Response {
     let readiness = *context.engine.readiness().borrow();
     match readiness {
         Readiness::Ready => "ready\n".into_response(),
-        waiting => (StatusCode::SERVICE_UNAVAILABLE, format!("{}\n", cluster::phase(waiting))).into_response(),
+        waiting => {
+            (StatusCode::SERVICE_UNAVAILABLE, format!("{}\n", cluster::phase(waiting))).into_response()
+        }
     }
 }
 
@@ -65,7 +67,8 @@ async fn cluster_state(State(context): State<Context>) -> Response {
 }
 
 fn cluster_json(reply: v1::MembersReply, digest: u128) -> Value {
-    let v1::MembersReply { node, cluster, members, points, streams, series, frontier, warnings, holes } = reply;
+    let v1::MembersReply { node, cluster, members, points, streams, series, frontier, warnings, holes } =
+        reply;
     let hole = |hole: v1::Hole| json!({"origin": hex(&hole.origin), "seq": hole.seq, "reason": hole.reason});
     json!({
         "node": hex(&node),

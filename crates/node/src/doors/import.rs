@@ -25,10 +25,13 @@ pub(super) async fn import(
     headers: HeaderMap,
     body: Bytes,
 ) -> Response {
-    let acks = headers.get(header::ACKS).map_or(Ok(Acks::Auto), |value| value.to_str().unwrap_or("?").parse());
+    let acks =
+        headers.get(header::ACKS).map_or(Ok(Acks::Auto), |value| value.to_str().unwrap_or("?").parse());
     let acks = match acks {
         Ok(acks) => acks,
-        Err(error) => return http::error(StatusCode::BAD_REQUEST, "bad_data", &format!("{}: {error}", header::ACKS)),
+        Err(error) => {
+            return http::error(StatusCode::BAD_REQUEST, "bad_data", &format!("{}: {error}", header::ACKS));
+        }
     };
     let parsed = exposition::parse(&body, Some(wall_ms()), &extra);
     context.refusals.refuse(Door::Import, "syntax", parsed.refused_total);
@@ -59,7 +62,9 @@ pub(super) async fn import(
     let mut response = outcome.into_response();
     if let Some(receipt) = receipt {
         let token = Token { origin: receipt.frame.origin, seq: receipt.frame.seq };
-        for (name, value) in [(header::COPIES, receipt.copies.to_string()), (header::TOKEN, token.to_string())] {
+        for (name, value) in
+            [(header::COPIES, receipt.copies.to_string()), (header::TOKEN, token.to_string())]
+        {
             if let Ok(value) = value.parse() {
                 response.headers_mut().insert(name, value);
             }
@@ -97,7 +102,9 @@ impl IntoResponse for Outcome {
 fn write_error(error: &WriteError) -> Response {
     let text = error.to_string();
     match error {
-        WriteError::Refused(SubmitError::Busy) => http::error(StatusCode::TOO_MANY_REQUESTS, "too_many_requests", &text),
+        WriteError::Refused(SubmitError::Busy) => {
+            http::error(StatusCode::TOO_MANY_REQUESTS, "too_many_requests", &text)
+        }
         WriteError::Refused(_) | WriteError::TooFewCopies(_) | WriteError::Stopped(_) => {
             http::error(StatusCode::SERVICE_UNAVAILABLE, "unavailable", &text)
         }

@@ -65,7 +65,11 @@ fn put(metadata: &mut MetadataMap, name: &'static str, value: &str) {
     }
 }
 
-async fn write(context: &Context, metadata: &MetadataMap, message: v1::WriteRequest) -> Result<v1::WriteReply, Status> {
+async fn write(
+    context: &Context,
+    metadata: &MetadataMap,
+    message: v1::WriteRequest,
+) -> Result<v1::WriteReply, Status> {
     let v1::WriteRequest { streams, acks, idempotency_key } = message;
     let acks = acks_of(metadata, &acks)?;
     if streams.len() > BATCH_STREAMS_MAX {
@@ -81,7 +85,8 @@ async fn write(context: &Context, metadata: &MetadataMap, message: v1::WriteRequ
         list.point(refused.stream, refused.point, refused.reason.to_string());
     }
     let sizes: Vec<_> = batch.streams.iter().map(|part| part.points.len() as u64).collect();
-    let Written { receipt, clashes } = context.engine.write(batch, acks).await.map_err(|error| status(&error))?;
+    let Written { receipt, clashes } =
+        context.engine.write(batch, acks).await.map_err(|error| status(&error))?;
     let mut accepted: u64 = sizes.iter().sum();
     for clash in &clashes {
         let points = sizes.get(clash.stream).copied().unwrap_or_default();

@@ -16,11 +16,21 @@ pub fn figures(context: &Context, status: &Status) -> Vec<Figure> {
     figures
 }
 
-fn counter(family: &'static str, help: &'static str, labels: Vec<(&'static str, String)>, value: u64) -> Figure {
+fn counter(
+    family: &'static str,
+    help: &'static str,
+    labels: Vec<(&'static str, String)>,
+    value: u64,
+) -> Figure {
     Figure { family, kind: FigureKind::Counter, help, labels, value: value as f64 }
 }
 
-fn gauge(family: &'static str, help: &'static str, labels: Vec<(&'static str, String)>, value: u64) -> Figure {
+fn gauge(
+    family: &'static str,
+    help: &'static str,
+    labels: Vec<(&'static str, String)>,
+    value: u64,
+) -> Figure {
     Figure { family, kind: FigureKind::Gauge, help, labels, value: value as f64 }
 }
 
@@ -31,18 +41,45 @@ fn held(status: &Status) -> Vec<Figure> {
         gauge("shoal_streams", "Streams known.", vec![], totals.streams),
         gauge("shoal_series", "Series known.", vec![], totals.series),
         gauge("shoal_journal_bytes", "Bytes of the journal on disk.", vec![], totals.journal_bytes),
-        gauge("shoal_holes", "Frames that were held and cannot be read any more.", vec![], status.holes.len() as u64),
+        counter(
+            "shoal_records_unreadable_total",
+            "Records passed over, unreadable as written.",
+            vec![],
+            totals.unreadable_records,
+        ),
+        gauge(
+            "shoal_holes",
+            "Frames that were held and cannot be read any more.",
+            vec![],
+            status.holes.len() as u64,
+        ),
     ]
 }
 
 fn links(status: &Status) -> Vec<Figure> {
     let members = status.members.iter().filter(|m| m.member.status == shoal_replication::Status::Joined);
     let figures = members.flat_map(|member| {
-        let labels = || vec![("member", member.member.name.clone()), ("node", member.member.node.to_string())];
+        let labels =
+            || vec![("member", member.member.name.clone()), ("node", member.member.node.to_string())];
         [
-            gauge("shoal_member_reachable", "Whether a member answers.", labels(), u64::from(member.is_reachable)),
-            gauge("shoal_member_alive", "Whether gossip holds a member for alive.", labels(), u64::from(member.is_alive)),
-            gauge("shoal_member_lag_frames", "Own frames that a member does not hold yet.", labels(), member.lag_frames),
+            gauge(
+                "shoal_member_reachable",
+                "Whether a member answers.",
+                labels(),
+                u64::from(member.is_reachable),
+            ),
+            gauge(
+                "shoal_member_alive",
+                "Whether gossip holds a member for alive.",
+                labels(),
+                u64::from(member.is_alive),
+            ),
+            gauge(
+                "shoal_member_lag_frames",
+                "Own frames that a member does not hold yet.",
+                labels(),
+                member.lag_frames,
+            ),
         ]
     });
     figures.collect()
@@ -65,7 +102,12 @@ fn replication(counters: Counters) -> Vec<Figure> {
         counter("shoal_replication_frames_total", FRAMES, outcome("known"), frames_known),
         counter("shoal_replication_frames_total", FRAMES, outcome("forged"), frames_forged),
         counter("shoal_replication_frames_total", FRAMES, outcome("early"), frames_early),
-        counter("shoal_replication_messages_malformed_total", "Messages that could not be read.", vec![], messages_malformed),
+        counter(
+            "shoal_replication_messages_malformed_total",
+            "Messages that could not be read.",
+            vec![],
+            messages_malformed,
+        ),
         counter("shoal_replication_tables_refused_total", "Table chunks refused.", vec![], tables_refused),
         counter("shoal_replication_pulls_total", "Pulls sent.", vec![], pulls),
     ]
@@ -74,7 +116,12 @@ fn replication(counters: Counters) -> Vec<Figure> {
 fn doors(context: &Context) -> Vec<Figure> {
     let counts = context.refusals.counts();
     let accepted = counts.accepted.into_iter().map(|(door, points)| {
-        counter("shoal_points_accepted_total", "Points accepted by door.", vec![("door", door.word().to_owned())], points)
+        counter(
+            "shoal_points_accepted_total",
+            "Points accepted by door.",
+            vec![("door", door.word().to_owned())],
+            points,
+        )
     });
     let refused = counts.refused.into_iter().map(|((door, reason), points)| {
         let labels = vec![("door", door.word().to_owned()), ("reason", reason.to_owned())];
@@ -97,15 +144,50 @@ fn transport(context: &Context) -> Vec<Figure> {
     let mut figures = vec![
         gauge("shoal_peer_connections", "Peer connections that are open.", vec![], stats.connections),
         counter("shoal_peer_messages_total", "Messages exchanged with peers.", way("in"), stats.messages_in),
-        counter("shoal_peer_messages_total", "Messages exchanged with peers.", way("out"), stats.messages_out),
-        counter("shoal_peer_bytes_total", "Bytes of messages exchanged with peers.", way("in"), stats.bytes_in),
-        counter("shoal_peer_bytes_total", "Bytes of messages exchanged with peers.", way("out"), stats.bytes_out),
-        counter("shoal_peer_messages_dropped_total", "Messages given up for want of room.", way("in"), stats.dropped_in),
-        counter("shoal_peer_messages_dropped_total", "Messages given up for want of room.", way("out"), stats.dropped_out),
-        counter("shoal_peer_dials_failed_total", "Dials of peers that led nowhere.", vec![], stats.dials_failed),
+        counter(
+            "shoal_peer_messages_total",
+            "Messages exchanged with peers.",
+            way("out"),
+            stats.messages_out,
+        ),
+        counter(
+            "shoal_peer_bytes_total",
+            "Bytes of messages exchanged with peers.",
+            way("in"),
+            stats.bytes_in,
+        ),
+        counter(
+            "shoal_peer_bytes_total",
+            "Bytes of messages exchanged with peers.",
+            way("out"),
+            stats.bytes_out,
+        ),
+        counter(
+            "shoal_peer_messages_dropped_total",
+            "Messages given up for want of room.",
+            way("in"),
+            stats.dropped_in,
+        ),
+        counter(
+            "shoal_peer_messages_dropped_total",
+            "Messages given up for want of room.",
+            way("out"),
+            stats.dropped_out,
+        ),
+        counter(
+            "shoal_peer_dials_failed_total",
+            "Dials of peers that led nowhere.",
+            vec![],
+            stats.dials_failed,
+        ),
     ];
     figures.extend(refused.map(|(reason, count)| {
-        counter("shoal_peer_connections_refused_total", "Peers refused by reason.", vec![("reason", reason)], count)
+        counter(
+            "shoal_peer_connections_refused_total",
+            "Peers refused by reason.",
+            vec![("reason", reason)],
+            count,
+        )
     }));
     figures
 }

@@ -33,7 +33,9 @@ impl v1::query_server::Query for Query {
 fn matchers_of(selector: &str, messages: Vec<v1::Matcher>) -> Result<Vec<Matcher>, Status> {
     let invalid = |text: String| Status::invalid_argument(text);
     match (selector.is_empty(), messages.is_empty()) {
-        (false, true) => shoal_query::parse_selector(selector).map_err(|error| invalid(format!("selector: {error}"))),
+        (false, true) => {
+            shoal_query::parse_selector(selector).map_err(|error| invalid(format!("selector: {error}")))
+        }
         (true, false) => convert::matchers(messages).map_err(|error| invalid(error.to_string())),
         (true, true) => Err(invalid("selector: give a selector, or matchers".to_owned())),
         (false, false) => Err(invalid("matchers: give either a selector or matchers, not both".to_owned())),

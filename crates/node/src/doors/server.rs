@@ -4,6 +4,7 @@ use std::future::Future;
 use std::io;
 
 use axum::middleware;
+use axum::serve::ListenerExt;
 use shoal_proto::v1::cluster_server::ClusterServer;
 use shoal_proto::v1::ingest_server::IngestServer;
 use shoal_proto::v1::query_server::QueryServer;
@@ -29,7 +30,8 @@ pub async fn serve(
         loop {
             let is_ready = *readiness.borrow_and_update() == Readiness::Ready;
             let status = if is_ready { ServingStatus::Serving } else { ServingStatus::NotServing };
-            for service in ["", service_name::<IngestServer<Ingest>>(), service_name::<QueryServer<Query>>()] {
+            for service in ["", service_name::<IngestServer<Ingest>>(), service_name::<QueryServer<Query>>()]
+            {
                 reporter.set_service_status(service, status).await;
             }
             if readiness.changed().await.is_err() {
@@ -54,6 +56,12 @@ pub async fn serve(
         .merge(http::routes(context.clone()))
         .fallback(access::unknown)
         .layer(middleware::from_fn_with_state(context.about.clone(), access::check));
+    // Small answers must not wait for the acknowledgement of earlier ones.
+    let listener = listener.tap_io(|connection| {
+        if let Err(error) = connection.set_nodelay(true) {
+            tracing::debug!(%error, "a connection keeps its delay");
+        }
+    });
     let served = axum::serve(listener, router).with_graceful_shutdown(stop).await;
     watcher.abort();
     served

@@ -75,7 +75,10 @@ pub fn series(store: &Store, question: &Question) -> Result<(Vec<SeriesValue>, V
 }
 
 fn clash(view: &SeriesView<'_>) -> String {
-    format!("series {} is also written as {}: that part is shown with a {KIND_LABEL} label", view.labels, view.family)
+    format!(
+        "series {} is also written as {}: that part is shown with a {KIND_LABEL} label",
+        view.labels, view.family
+    )
 }
 
 fn value(view: &SeriesView<'_>, question: &Question) -> Option<SeriesValue> {
@@ -84,7 +87,12 @@ fn value(view: &SeriesView<'_>, question: &Question) -> Option<SeriesValue> {
     let point = lens::last(&streams, at_ms).filter(|point| !is_stale(point.value))?;
     let parts = if question.parts { parts(&streams, at_ms) } else { Vec::new() };
     let kind = view.streams.first()?.kind;
-    Some(SeriesValue { labels: labels(view.labels, view.is_second.then_some(view.family)), kind, point, parts })
+    Some(SeriesValue {
+        labels: labels(view.labels, view.is_second.then_some(view.family)),
+        kind,
+        point,
+        parts,
+    })
 }
 
 fn parts(streams: &[WriterPoints<'_>], at_ms: i64) -> Vec<PartValue> {

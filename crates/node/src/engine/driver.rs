@@ -102,7 +102,9 @@ impl Driver {
             bail!("the peers' endpoint has closed");
         }
         let now = self.now();
-        messages.drain(..).for_each(|arrival| self.replica.handle_message(now, arrival.from, &arrival.message));
+        messages
+            .drain(..)
+            .for_each(|arrival| self.replica.handle_message(now, arrival.from, &arrival.message));
         Ok(())
     }
 
@@ -206,7 +208,10 @@ impl Driver {
             let family = other.or_else(|| self.replica.store().other_family(&part.stream));
             clashes.extend(family.map(|family| FamilyClash {
                 stream: place,
-                reason: format!("series {} is a {family} here and cannot be a {kind} too", part.stream.labels),
+                reason: format!(
+                    "series {} is a {family} here and cannot be a {kind} too",
+                    part.stream.labels
+                ),
             }));
             place += 1;
             family.is_none()

@@ -22,8 +22,12 @@ impl DataDirectory {
         let lock = File::create(path.join("LOCK")).with_context(|| format!("--data {}", path.display()))?;
         match lock.try_lock() {
             Ok(()) => Ok(Self { path: path.to_owned(), _lock: lock }),
-            Err(TryLockError::WouldBlock) => bail!("--data {}: another process uses this directory", path.display()),
-            Err(TryLockError::Error(error)) => Err(error).with_context(|| format!("--data {}", path.display())),
+            Err(TryLockError::WouldBlock) => {
+                bail!("--data {}: another process uses this directory", path.display())
+            }
+            Err(TryLockError::Error(error)) => {
+                Err(error).with_context(|| format!("--data {}", path.display()))
+            }
         }
     }
 

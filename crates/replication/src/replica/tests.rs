@@ -331,7 +331,8 @@ fn rot_is_reported_while_alone_and_pulled_from_a_peer() {
     let disk = world.node(1).disk.clone();
     world.down.insert(id(1));
     let segment = "journal/0000000000000001.seg";
-    let holes = |disk: &MemoryDisk| Store::open(Arc::new(disk.clone()), origin(1, 9)).unwrap().store.holes().count();
+    let holes =
+        |disk: &MemoryDisk| Store::open(Arc::new(disk.clone()), origin(1, 9)).unwrap().store.holes().count();
     // Rot in a table or a commit makes no hole of its own kind: look for a frame.
     let mut rotten = (disk.file_len(segment).unwrap() / 2..).step_by(7).filter(|at| {
         disk.rot(segment, *at, 1);

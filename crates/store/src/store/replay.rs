@@ -56,6 +56,7 @@ impl Store {
             applied: Frontier::default(),
             synced: Frontier::default(),
             syncing: None,
+            unreadable: 0,
         };
         let (members, frames) = store.replay(&entries)?;
         store.find_holes(&heads);

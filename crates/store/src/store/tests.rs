@@ -161,3 +161,18 @@ fn a_second_family_of_one_series_is_shown_apart() {
     let shown: Vec<_> = views.iter().map(|view| (view.family, view.is_second)).collect();
     assert_eq!(shown, [(Family::Totals, false), (Family::Gauge, true)]);
 }
+
+#[test]
+fn a_record_that_its_writer_made_unreadable_is_passed_over_and_counted() {
+    let mut store = open(&MemoryDisk::new(), 1).store;
+    let frame = |seq, table_len, body: &[u8]| {
+        let id = FrameId { origin: origin(7), seq };
+        Frame::encode(Header { id, table_len, points: 1 }, &[Record { tag: Tag::POINTS, body }]).unwrap()
+    };
+    let stranger = points_record::encode(&[Column { number: 5, points: vec![Point::new(1, 1.0)] }]);
+    for (seq, body) in [(1, &b"\xff"[..]), (2, &stranger)] {
+        assert_eq!(store.apply(&frame(seq, 0, body)).unwrap(), Apply::Applied(vec![]));
+        assert_eq!(store.unreadable_records(), seq);
+    }
+    assert_eq!((store.point_count(), store.applied().get(origin(7))), (0, 2));
+}

@@ -28,8 +28,7 @@ fn nothing_typed_means_the_defaults() {
 #[test]
 fn what_was_typed_first_wins() {
     let flags = TypedNode { zone: Some("flag".into()), ..TypedNode::default() };
-    let file =
-        TypedNode { zone: Some("file".into()), cluster: Some("file".into()), ..TypedNode::default() };
+    let file = TypedNode { zone: Some("file".into()), cluster: Some("file".into()), ..TypedNode::default() };
     let config = flags.or(file).resolve().unwrap();
     assert_eq!((config.zone.as_str(), config.cluster.as_str()), ("flag", "file"));
 }
@@ -74,5 +73,8 @@ fn values_that_mean_nothing_are_refused_by_flag() {
     let often = Every::Interval(Duration::from_millis(10));
     check(TypedNode { self_metrics: Some(often), ..TypedNode::default() }, "self-metrics");
     let seeds = ["host:1", "127.0.0.1:1", "[::1]:1"].map(str::to_owned).to_vec();
-    assert_eq!(TypedNode { join: Some(seeds.clone()), ..TypedNode::default() }.resolve().unwrap().join, seeds);
+    assert_eq!(
+        TypedNode { join: Some(seeds.clone()), ..TypedNode::default() }.resolve().unwrap().join,
+        seeds
+    );
 }

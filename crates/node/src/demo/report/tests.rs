@@ -21,6 +21,10 @@ fn member(number: u8, reachable: bool) -> Member {
     }
 }
 
+fn address() -> SocketAddr {
+    ([127, 0, 0, 1], 7400).into()
+}
+
 fn look(number: u8, frontier: u8, clicks: f64) -> Look {
     let members = Members {
         node: NodeId([number; 16]),
@@ -34,12 +38,13 @@ fn look(number: u8, frontier: u8, clicks: f64) -> Look {
         warnings: Vec::new(),
         holes: Vec::new(),
     };
-    let name = format!("node-{number}");
-    Look { name, is_started: true, members: Some(members), clicks: Some(clicks) }
+    let (name, address) = (format!("node-{number}"), address());
+    Look { name, address, is_started: true, members: Some(members), clicks: Some(clicks) }
 }
 
 fn killed(number: u8) -> Look {
-    Look { name: format!("node-{number}"), is_started: false, members: None, clicks: None }
+    let name = format!("node-{number}");
+    Look { name, address: address(), is_started: false, members: None, clicks: None }
 }
 
 #[test]
@@ -51,6 +56,9 @@ fn agreement_is_said_only_of_equal_counters() {
     check(&[look(1, 1, 5.0), look(2, 1, 5.0)], "2 of 2 nodes answer; all agree: the same counter, the same");
     check(&[look(1, 1, 5.0), look(2, 2, 5.0)], "2 of 2 nodes answer; all agree: the same counter (");
     check(&[look(1, 1, 5.0), look(2, 1, 6.0)], "do not agree yet");
+    let silent = |number| Look { clicks: None, ..look(number, 1, 0.0) };
+    check(&[silent(1), silent(2)], "2 of 2 nodes answer; all agree");
+    check(&[look(1, 1, 0.0), silent(2)], "do not agree yet");
     check(&[look(1, 1, 5.0), killed(2)], "1 of 2 nodes answer; all agree");
     check(&[killed(1), killed(2)], "0 of 2 nodes answer\n");
 }
@@ -60,8 +68,8 @@ fn a_row_shows_what_the_node_says_and_what_others_say_of_it() {
     let tally = Tally { clicks: 5.0, calls: 3, failed: 1, copies: Some(2) };
     let text = report(&[look(1, 0xab, 5.0), killed(2)], &tally);
     let lines: Vec<&str> = text.lines().collect();
-    assert_eq!(lines[1], "node-1  ready   7       -    5       abababab");
-    assert_eq!(lines[2], "node-2  killed  -       20   -       -");
+    assert_eq!(lines[1], "node-1  ready   7       -    5       abababab  http://127.0.0.1:7400");
+    assert_eq!(lines[2], "node-2  killed  -       20   -       -         http://127.0.0.1:7400");
     assert!(text.ends_with("5 clicks; 3 SDK calls, 2 copies of the last, 1 failed\n"), "{text}");
 }
 

@@ -137,10 +137,11 @@ async fn a_receiver_that_does_not_take_stops_streams_and_loses_gossip_only() {
     let (sender, mut receiver) = (Node::start(config(1)), Node::start(config(2)));
     let to = receiver.address();
     let mut queued = 0;
+    let mut tick = tokio::time::interval(Duration::from_millis(1));
     let filled = async {
         while sender.send(to, Class::Repair, &[1; 256 * 1024]) == Sent::Queued {
             queued += 1;
-            tokio::time::sleep(Duration::from_millis(1)).await;
+            tick.tick().await;
         }
     };
     timeout(DEADLINE, filled).await.expect("the queue fills because the receiver does not take");

@@ -80,9 +80,10 @@ impl Node {
 }
 
 pub(super) async fn until(what: &str, condition: impl Fn() -> bool) {
+    let mut tick = tokio::time::interval(Duration::from_millis(5));
     let polled = async {
         while !condition() {
-            tokio::time::sleep(Duration::from_millis(5)).await;
+            tick.tick().await;
         }
     };
     timeout(DEADLINE, polled).await.unwrap_or_else(|_| panic!("never: {what}"));
