@@ -22,11 +22,15 @@ pub struct Said {
     pub err: String,
 }
 
-/// Runs a command to its end. A node among them ends at once, because its stdin is closed.
+/// Runs a command to its end.
 pub fn shoal<S: AsRef<OsStr>>(args: impl IntoIterator<Item = S>) -> Said {
-    let mut command = command();
-    let Output { status, stdout, stderr } =
-        command.args(args).stdin(Stdio::null()).output().expect("the program starts");
+    run(command().args(args))
+}
+
+/// Runs the program to its end, with its stdin closed.
+pub fn run(command: &mut Command) -> Said {
+    let output = command.stdin(Stdio::null()).output().expect("the program starts");
+    let Output { status, stdout, stderr } = output;
     let text = |bytes| String::from_utf8(bytes).expect("UTF-8");
     Said { code: status.code(), out: text(stdout), err: text(stderr) }
 }

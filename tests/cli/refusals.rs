@@ -3,7 +3,7 @@
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
-use crate::program::{Said, command, shoal};
+use crate::program::{Running, Said, command, run, shoal};
 
 fn text(path: &Path) -> &str {
     path.to_str().expect("UTF-8")
@@ -17,12 +17,12 @@ fn file(name: &str, text: &str) -> (tempfile::TempDir, PathBuf) {
     (dir, path)
 }
 
-/// A node with these flags in a fresh directory; it ends at once, if it starts at all.
+/// A node with these flags, in a fresh directory unless they name one; it ends at once, if it starts at all.
 fn node(args: &[&str]) -> Said {
     let dir = tempfile::tempdir().unwrap();
-    let data = dir.path().join("data");
-    let common = ["node", "--until-stdin-closes", "--self-metrics", "off", "--data", text(&data)];
-    shoal(common.into_iter().chain(args.iter().copied()))
+    let mut command = command();
+    command.args(["node", "--until-stdin-closes", "--self-metrics", "off"]).args(args);
+    run(command.env("SHOAL_DATA", dir.path().join("data")))
 }
 
 fn refused(args: &[&str], parts: &[&str]) {
@@ -80,6 +80,25 @@ fn files_that_are_wrong_are_named() {
 }
 
 #[test]
+fn a_directory_of_a_newer_release_is_left_alone() {
+    let (dir, format) = file("FORMAT", "shoal 2\n");
+    refused(&["--data", text(dir.path()), "--listen", "127.0.0.1:0", "--peer", "127.0.0.1:0"], &["format 2"]);
+    assert_eq!(std::fs::read_to_string(format).unwrap(), "shoal 2\n");
+}
+
+#[test]
+fn a_directory_serves_one_process_at_a_time() {
+    let dir = tempfile::tempdir().unwrap();
+    let addresses = ["--data", text(dir.path()), "--listen", "127.0.0.1:0", "--peer", "127.0.0.1:0"];
+    let mut first = Running::start(command().arg("node").args(addresses).args(["--log", "error"]));
+    first.wait_for_line("its addresses", |line| line.starts_with("client="));
+    refused(&addresses, &["another process uses this directory"]);
+    first.signal(rustix::process::Signal::TERM);
+    assert_eq!(first.wait_for_end().code(), Some(0));
+    assert_eq!(shoal(["node", "--until-stdin-closes"].iter().chain(&addresses)).code, Some(0));
+}
+
+#[test]
 fn a_log_filter_that_means_nothing_is_refused() {
     refused(&["--log", "shoal=loud"], &["--log"]);
 }
@@ -87,23 +106,21 @@ fn a_log_filter_that_means_nothing_is_refused() {
 #[test]
 fn flags_win_over_the_environment_and_the_environment_over_the_file() {
     let (_dir, config) = file("shoal.toml", "self-metrics = '1ms'\n");
-    let run = |variable: Option<&str>, flag: Option<&str>| {
+    let start = |variable: Option<&str>, flag: Option<&str>| {
         let mut command = command();
         command.args(["node", "--until-stdin-closes", "--listen", "127.0.0.1:0", "--peer", "127.0.0.1:0"]);
         command.arg("--config").arg(&config).arg("--data").arg(config.with_extension("data"));
         command.args(flag.iter().flat_map(|value| ["--self-metrics", value]));
-        command.envs(variable.map(|value| ("SHOAL_SELF_METRICS", value)));
-        let output = command.stdin(std::process::Stdio::null()).output().unwrap();
-        (output.status.code(), String::from_utf8(output.stderr).unwrap())
+        run(command.envs(variable.map(|value| ("SHOAL_SELF_METRICS", value))))
     };
     let check = |variable, flag, wrong: &str| {
-        let (code, err) = run(variable, flag);
-        assert!(code == Some(1) && err.contains(wrong), "{variable:?} {flag:?}: {err}");
+        let said = start(variable, flag);
+        assert!(said.code == Some(1) && said.err.contains(wrong), "{variable:?} {flag:?}: {}", said.err);
     };
     check(None, None, "\"1ms\"");
     check(Some("2ms"), None, "\"2ms\"");
     check(Some("2ms"), Some("3ms"), "\"3ms\"");
-    assert_eq!(run(Some("2ms"), Some("off")).0, Some(0));
+    assert_eq!(start(Some("2ms"), Some("off")).code, Some(0));
 }
 
 #[test]

@@ -102,6 +102,20 @@ async fn a_node_that_leaves_says_so_and_no_longer_counts() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn every_node_learns_that_every_other_is_ready() {
+    let cluster = Cluster::start(3).await;
+    for node in &cluster.nodes {
+        cluster
+            .eventually("gossip tells the phases", async || {
+                let state = node.state().await.unwrap_or_default();
+                let members = state["members"].as_array().cloned().unwrap_or_default();
+                members.len() == 3 && members.iter().all(|member| member["phase"] == "ready")
+            })
+            .await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn an_unreachable_member_is_forgotten_on_request_and_answers_go_on_naming_it() {
     let mut cluster = Cluster::start(3).await;
     let node = cluster.nodes[2].client().members().await.unwrap().node;

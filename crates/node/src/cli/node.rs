@@ -42,6 +42,8 @@ impl Node {
                 return node.await;
             }
             tokio::select! {
+                // What keeps a node from starting is told even where stdin was closed from the start.
+                biased;
                 result = node => result,
                 () = stdin_closed() => {
                     tracing::info!("stdin was closed");

@@ -2,6 +2,7 @@
 
 use serde::Serialize;
 use shoal_client::{ReadAnswer, ReadOptions, SeriesValue, Token};
+use shoal_model::Writer;
 
 use super::figure::time_text;
 use super::{CommandError, Table, Target, hex, value_text};
@@ -80,7 +81,8 @@ fn parts_table(series: &[SeriesValue]) -> String {
         let (kind, labels) = (one.kind.to_string(), one.labels.to_string());
         table.row([value_text(one.value), kind, time_text(one.time), "all".to_owned(), labels]);
         for part in &one.parts {
-            let (kind, writer) = (part.kind.to_string(), part.writer.to_string());
+            let writer = if part.writer == Writer::NONE { String::new() } else { part.writer.to_string() };
+            let kind = part.kind.to_string();
             table.row([value_text(part.value), kind, time_text(part.time), writer, String::new()]);
         }
     }

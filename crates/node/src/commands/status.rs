@@ -29,7 +29,9 @@ const SHORT: usize = 8;
 fn text(members: &Members) -> String {
     let mut table =
         Table::new(["NAME", "NODE", "ZONE", "VERSION", "STATE", "REACHABLE", "LAG", "CLIENTS", "PEERS"]);
-    for member in &members.members {
+    let mut by_name: Vec<&Member> = members.members.iter().collect();
+    by_name.sort_by_key(|member| (&member.name, member.node));
+    for member in by_name {
         table.row([
             member.name.clone(),
             short(&member.node.to_string()),

@@ -43,7 +43,9 @@ pub(super) async fn run(
     let (synced, mut syncs) = mpsc::channel(1);
     let mut views = membership.views();
     views.mark_changed();
+    // A node that begins a cluster is ready before anyone listens; gossip must hear of it all the same.
     let mut announced = readiness.subscribe();
+    announced.mark_changed();
     let mut gossip_failed = Box::pin(membership.failed());
     let mut driver = Driver {
         replica,
