@@ -5,18 +5,22 @@ use std::time::Duration;
 
 use rand::Rng;
 use rand::rngs::StdRng;
-use shoal_merge::Frontier;
 
 use crate::link::Weather;
 
-/// The time between two faults.
-const BETWEEN: Range<Duration> = Duration::from_millis(200)..Duration::from_millis(2_500);
-/// How long a partition, a spell of weather, a slow disk or an absence lasts.
-const SPELL: Range<Duration> = Duration::from_millis(50)..Duration::from_millis(6_000);
-/// How long a process stands still at most.
-const PAUSE: Range<Duration> = Duration::from_millis(20)..Duration::from_millis(2_500);
+/// The most nodes in a world.
+pub const NODES_MAX: usize = 5;
+/// The time between two faults, in ms.
+const BETWEEN: Range<u64> = 200..2_500;
+/// How long a partition, a spell of weather, a slow disk or an absence lasts, in ms.
+const SPELL: Range<u64> = 50..6_000;
+/// How long a process stands still, in ms.
+const PAUSE: Range<u64> = 20..2_500;
 /// Unsynced bytes of each file that a power loss leaves, where it tears a write.
 const TORN_BYTES: Range<usize> = 1..600;
+
+/// More bytes than any file has unsynced.
+const ALL_BYTES: usize = 1 << 30;
 
 /// One fault; nodes go by their places.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -27,8 +31,8 @@ pub enum Fault {
     CutBothWays { a: usize, b: usize },
     /// A node reaches nobody.
     Isolate { node: usize },
-    /// The nodes fall into up to three groups, by two bits of the mask each.
-    Split { groups: u32 },
+    /// The nodes fall into up to three groups; the group of each.
+    Split { groups: [u8; NODES_MAX] },
     /// The process dies; what it wrote to its files stays.
     Crash { node: usize },
     /// The machine loses power; of what was not synced the first `kept` bytes of each file stay.
@@ -65,7 +69,7 @@ impl Faults {
             0..12 => Fault::CutOneWay { from: a, to: b },
             12..24 => Fault::CutBothWays { a, b },
             24..32 => Fault::Isolate { node: a },
-            32..38 => Fault::Split { groups: self.rng.random() },
+            32..38 => Fault::Split { groups: std::array::from_fn(|_| self.rng.random_range(0..3)) },
             38..52 => Fault::Crash { node: a },
             52..66 => Fault::LosePower { node: a, kept: self.kept() },
             66..69 => Fault::Blackout { kept: self.kept() },
@@ -75,17 +79,17 @@ impl Faults {
             _ => Fault::SlowDisk { node: a },
         };
         let spell = if matches!(fault, Fault::Pause { .. }) { PAUSE } else { SPELL };
-        (fault, self.rng.random_range(spell))
+        (fault, Duration::from_millis(self.rng.random_range(spell)))
     }
 
     /// How long until the next fault.
     pub fn pause(&mut self) -> Duration {
-        self.rng.random_range(BETWEEN)
+        Duration::from_millis(self.rng.random_range(BETWEEN))
     }
 
     /// A time within a spell, for one of several nodes that come back.
     pub fn absence(&mut self) -> Duration {
-        self.rng.random_range(SPELL)
+        Duration::from_millis(self.rng.random_range(SPELL))
     }
 
     fn pair(&mut self) -> (usize, usize) {
@@ -97,53 +101,12 @@ impl Faults {
         match self.rng.random_range(0..3) {
             0 => 0,
             1 => self.rng.random_range(TORN_BYTES),
-            _ => usize::MAX,
+            _ => ALL_BYTES,
         }
     }
 
     fn weather(&mut self) -> Weather {
-        let mut share = |max: f64| self.rng.random_range(0.0..max);
-        Weather { loss: share(0.3), duplication: share(0.1), straggling: share(0.2) }
-    }
-}
-
-/// How long after a disk was lost the others may still count what it held: messages and pauses take so long.
-const ECHO: Duration = Duration::from_secs(5);
-
-/// Lets one disk be lost at a time: the next one only when all that was promised is on every disk again.
-#[derive(Clone, Debug, Default)]
-pub enum DiskLosses {
-    /// A disk may be lost.
-    #[default]
-    Allowed,
-    /// One was lost, and copies on it may still be counted until this time.
-    Echoing(Duration),
-    /// All nodes must hold this before another may be lost.
-    Healing(Frontier),
-}
-
-impl DiskLosses {
-    /// A disk was lost.
-    pub fn lose(&mut self, now: Duration) {
-        *self = Self::Echoing(now + ECHO);
-    }
-
-    /// Whether no disk was lost lately, so that copies can be counted.
-    pub fn is_quiet(&self) -> bool {
-        !matches!(self, Self::Echoing(_))
-    }
-
-    /// Moves on: `promised` is what was promised so far, `everywhere` whether all nodes hold a frontier.
-    pub fn advance(
-        &mut self,
-        now: Duration,
-        promised: impl FnOnce() -> Frontier,
-        everywhere: impl FnOnce(&Frontier) -> bool,
-    ) {
-        match self {
-            Self::Echoing(until) if *until <= now => *self = Self::Healing(promised()),
-            Self::Healing(frontier) if everywhere(frontier) => *self = Self::Allowed,
-            Self::Allowed | Self::Echoing(_) | Self::Healing(_) => {}
-        }
+        let mut share = |max: u32| f64::from(self.rng.random_range(0..max)) / 100.0;
+        Weather { loss: share(30), duplication: share(10), straggling: share(20) }
     }
 }

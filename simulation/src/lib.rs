@@ -2,33 +2,36 @@
 //! write, an oracle knows what each was promised, and invariants compare that with what the nodes hold. The same
 //! seed gives the same trace to the byte.
 //!
-//! - [`seed`]: one seed, a generator for each part
-//! - [`schedule`]: what happens next
-//! - [`world`]: the clock, the nodes and all that happens to them
-//! - [`life`]: a node's disk, and the process that may live on it
-//! - [`link`]: loss, delay, duplication, partitions
-//! - [`views`]: gossip, late and sometimes wrong
-//! - [`fault`]: which fault strikes next
-//! - [`workload`]: sessions that write, and retry elsewhere
-//! - [`oracle`]: what was written and what was promised
-//! - [`invariants`]: what must hold, one file each
-//! - [`trace`]: the hash of everything that happened, and the story for people
-//! - [`run`]: one seed from its first event to its verdict
+//! - `seed`: one seed, a generator for each part
+//! - `schedule`: what happens next
+//! - `world`: the clock, the nodes and all that happens to them
+//! - `life`: a node's disk, and the process that may live on it
+//! - `link`: loss, delay, duplication, partitions
+//! - `views`: gossip, late and sometimes wrong
+//! - `fault`: which fault strikes next
+//! - `disk_loss`: when the next disk may be lost
+//! - `workload`: sessions that write, and retry elsewhere
+//! - `oracle`: what was written and what was promised
+//! - `invariants`: what must hold, one file each
+//! - `trace`: the hash of everything that happened, and the story for people
+//! - `run`: one seed from its first event to its verdict
 //!
 //! It holds no copy of production logic and never reads a clock or the system's randomness.
 
-pub mod fault;
-pub mod invariants;
-pub mod life;
-pub mod link;
-pub mod oracle;
-pub mod run;
-pub mod schedule;
-pub mod seed;
-pub mod trace;
-pub mod views;
-pub mod workload;
-pub mod world;
+mod disk_loss;
+mod fault;
+mod invariants;
+mod life;
+mod link;
+mod oracle;
+mod run;
+mod schedule;
+mod seed;
+mod trace;
+mod views;
+mod workload;
+mod world;
 
 pub use invariants::{Invariant, Violation};
-pub use run::{Options, Outcome, Sabotage, run};
+pub use run::{CALM_MAX, Options, Outcome, Sabotage, run};
+pub use world::Figures;

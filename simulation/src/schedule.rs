@@ -50,8 +50,7 @@ mod tests {
         [(2, 'c'), (1, 'a'), (2, 'd'), (1, 'b'), (9, 'z')]
             .into_iter()
             .for_each(|(ms, name)| schedule.push(at(ms), name));
-        let order: String =
-            std::iter::from_fn(|| schedule.pop_until(at(8)).map(|(_, name)| name)).collect();
+        let order: String = std::iter::from_fn(|| schedule.pop_until(at(8)).map(|(_, name)| name)).collect();
         assert_eq!(order, "abcd");
         assert_eq!(schedule.pop_until(at(9)), Some((at(9), 'z')));
     }

@@ -26,5 +26,5 @@ pub const PULL_BYTES: usize = 1024 * 1024;
 pub const FORGET_AFTER: Duration = Duration::from_secs(72 * 3600);
 /// Writes that wait for copies; more are refused for now.
 pub const PENDING_MAX: usize = 100_000;
-/// How long a newcomer listens before it takes an unreachable member's name: longer than a link takes to come up.
+/// How long a node listens before it takes an unreachable member's name: longer than a link takes to come up.
 pub const NAMESAKE_WAIT: Duration = Duration::from_secs(3);

@@ -147,7 +147,6 @@ pub struct Replica {
     peers: BTreeMap<NodeId, Peer>,
     writes: Writes,
     readiness: Readiness,
-    is_newcomer: bool,
     next_ticket: u64,
     next_beat: Duration,
     next_compare: Duration,
@@ -164,7 +163,6 @@ impl Replica {
         for member in opened.members.iter().filter_map(|body| Member::decode(body).ok()) {
             members.join(member);
         }
-        let is_newcomer = members.of(config.node).is_none();
         let mut replica = Self {
             rng: SmallRng::seed_from_u64(config.seed),
             config,
@@ -173,7 +171,6 @@ impl Replica {
             peers: BTreeMap::new(),
             writes: Writes::default(),
             readiness: Readiness::Joining,
-            is_newcomer,
             next_ticket: 1,
             next_beat: Duration::ZERO,
             next_compare: COMPARE,
@@ -259,8 +256,8 @@ impl Replica {
     }
 
     /// When [`Replica::handle_timer`] is due.
-    pub fn poll_timeout(&self) -> Duration {
-        let write = self.writes.next_end().unwrap_or(Duration::MAX);
+    pub fn poll_timeout(&self, now: Duration) -> Duration {
+        let write = self.writes.next_end(now).unwrap_or(Duration::MAX);
         self.next_beat.min(self.next_compare).min(write)
     }
 
@@ -306,7 +303,11 @@ impl Replica {
     fn electorate(&self, now: Duration) -> Electorate {
         let members = self.members.joined().count() as u32;
         let counts = |(node, peer): (&NodeId, &Peer)| self.members.counts(*node) && peer.is_reachable(now);
-        Electorate { members, has_company: self.peers.iter().any(counts) }
+        Electorate {
+            members,
+            has_company: self.peers.iter().any(counts),
+            syncs: self.store.failure().is_none(),
+        }
     }
 
     fn settle(&mut self, now: Duration) {

@@ -76,6 +76,8 @@ pub(crate) struct Electorate {
     pub(crate) members: u32,
     /// Whether another member is reachable.
     pub(crate) has_company: bool,
+    /// Whether our own disk still syncs.
+    pub(crate) syncs: bool,
 }
 
 impl Acks {
@@ -121,13 +123,13 @@ impl Writes {
         self.waiting.len()
     }
 
-    /// When the next write's time is over.
-    pub(crate) fn next_end(&self) -> Option<Duration> {
-        self.waiting.values().map(|waiting| waiting.until).min()
+    /// When the next write's time is over. One that is overdue waits for a sync, which needs no timer.
+    pub(crate) fn next_end(&self, now: Duration) -> Option<Duration> {
+        self.waiting.values().map(|waiting| waiting.until).filter(|until| *until > now).min()
     }
 
     /// Ends the writes that have their copies or whose time is over. `copies(seq)` counts the synced copies of
-    /// our frame.
+    /// our frame; where our own disk syncs no more, nobody waits for it.
     pub(crate) fn settle(
         &mut self,
         now: Duration,
@@ -141,7 +143,7 @@ impl Writes {
             let is_over = waiting.until <= now;
             let result = if copies >= wanted || is_over && waiting.acks == Acks::Auto && copies > 0 {
                 Ok(Receipt { frame: frame(*seq), copies })
-            } else if is_over && waiting.acks != Acks::Auto {
+            } else if is_over && (waiting.acks != Acks::Auto || !electorate.syncs) {
                 Err(TooFewCopies { copies, wanted })
             } else {
                 return true;
@@ -169,7 +171,7 @@ mod tests {
         writes.wait(1, Ticket(7), acks, Duration::from_secs(1));
         let now = Duration::from_millis(if is_over { 1_000 } else { 999 });
         let frame = |seq| FrameId { origin: Origin([1; 16]), seq };
-        let ended = writes.settle(now, Electorate { members, has_company }, frame, |_| copies);
+        let ended = writes.settle(now, Electorate { members, has_company, syncs: true }, frame, |_| copies);
         ended.first().map(|(_, result)| result.map(|receipt| receipt.copies).map_err(|few| few.wanted))
     }
 

@@ -59,7 +59,7 @@ pub(super) async fn run(
     let (mut commands, mut messages) = (Vec::new(), Vec::new());
     driver.carry_out()?;
     loop {
-        let timer = driver.began + driver.replica.poll_timeout();
+        let timer = driver.began + driver.replica.poll_timeout(driver.now());
         tokio::select! {
             biased;
             Some((job, result)) = syncs.recv() => {
@@ -113,7 +113,7 @@ impl Driver {
     /// Carries out all that the replica wants done.
     fn carry_out(&mut self) -> anyhow::Result<()> {
         let now = self.now();
-        if self.replica.poll_timeout() <= now {
+        if self.replica.poll_timeout(now) <= now {
             self.replica.handle_timer(now);
         }
         while let Some(transmit) = self.replica.poll_transmit() {

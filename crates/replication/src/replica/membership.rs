@@ -143,9 +143,9 @@ impl Replica {
         }
     }
 
-    /// A newcomer under the name of an unreachable member takes its place.
+    /// A node under the name of an unreachable member takes its place: that member's directory was wiped.
     pub(super) fn replace_namesake(&mut self, now: Duration) {
-        if !self.is_newcomer || self.readiness != Readiness::Ready || now < NAMESAKE_WAIT {
+        if self.readiness != Readiness::Ready || now < NAMESAKE_WAIT {
             return;
         }
         let is_gone =

@@ -120,7 +120,7 @@ impl World {
                 continue;
             }
             node.replica.handle_view(now, &view);
-            if node.replica.poll_timeout() <= now {
+            if node.replica.poll_timeout(now) <= now {
                 node.replica.handle_timer(now);
             }
             node.pump(now);
@@ -463,4 +463,47 @@ fn frame_ids_are_never_used_twice_across_lives() {
     let second = world.write(1, &batch(9, 2, 2.0), Acks::Auto);
     let second: FrameId = world.answer(1, second).unwrap().frame;
     assert_ne!(first.origin, second.origin);
+}
+
+#[test]
+fn a_node_that_died_before_it_took_its_old_place_takes_it_in_its_next_life() {
+    let mut world = World::of_three();
+    world.down.insert(id(3));
+    world.run_for(Duration::from_secs(1));
+    let disk = MemoryDisk::new();
+    for life in 1..=2 {
+        let config = Config { name: "n3".into(), ..config(4, life, &[1]) };
+        let opened = Store::open(Arc::new(disk.clone()), config.origin).unwrap();
+        let mut replica = Replica::new(config, opened).unwrap();
+        replica.next_beat = world.now;
+        world.nodes.insert(id(4), Node { replica, disk: disk.clone(), life, events: Vec::new() });
+        if life == 1 {
+            world.run_until("the newcomer joined", |world| {
+                world.nodes[&id(1)].replica.members().counts(id(4))
+            });
+        }
+    }
+    world.run_until("the old node is forgotten", |world| {
+        let members = world.nodes[&id(1)].replica.members();
+        members.counts(id(4)) && !members.counts(id(3))
+    });
+}
+
+#[test]
+fn a_write_that_outlasts_its_time_rings_no_timer_and_a_disk_that_syncs_no_more_ends_it() {
+    let disk = MemoryDisk::new();
+    let config = config(1, 1, &[]);
+    let opened = Store::open(Arc::new(disk.clone()), config.origin).unwrap();
+    let mut replica = Replica::new(config, opened).unwrap();
+    let ticket = replica.submit(Duration::ZERO, &batch(9, 1, 1.0), Acks::Auto).unwrap();
+    let job = replica.poll_sync().unwrap();
+    let late = AUTO_WAIT * 2;
+    replica.handle_timer(late);
+    assert!(replica.poll_timeout(late) > late, "it would ring at once");
+    disk.set_sync_fails(true);
+    let result = job.run();
+    replica.handle_synced(late, &job, result);
+    let answered = std::iter::from_fn(|| replica.poll_event())
+        .any(|event| event == Event::Written { ticket, result: Err(TooFewCopies { copies: 0, wanted: 1 }) });
+    assert!(answered);
 }

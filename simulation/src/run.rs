@@ -1,0 +1,159 @@
+//! One seed from its first event to its verdict: a time of faults, a time without in which all must be well soon,
+//! and at last a power loss of every machine, after which it must still be.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use shoal_model::Origin;
+use shoal_store::{MemoryDisk, Store};
+
+use crate::invariants::{Invariant, Violation, acknowledged, convergence, exact};
+use crate::oracle::contents;
+use crate::world::{Figures, World};
+
+/// How soon after the last fault everything must hold.
+pub const CALM_MAX: Duration = Duration::from_secs(20);
+/// How often that is looked at.
+const LOOK: Duration = Duration::from_millis(50);
+
+/// What is to be run.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Options {
+    /// The seed.
+    pub seed: u64,
+    /// How long faults strike.
+    pub faults: Duration,
+    /// A deliberate defect around the nodes, so that the checkers can be seen to fail.
+    pub sabotage: Option<Sabotage>,
+}
+
+impl Options {
+    /// A minute of faults, nothing broken on purpose.
+    pub fn new(seed: u64) -> Self {
+        Self { seed, faults: Duration::from_secs(60), sabotage: None }
+    }
+}
+
+/// A defect of the world that no invariant may overlook.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Sabotage {
+    /// Syncs are reported as done and never run.
+    SkippedSyncs,
+    /// No frame ever reaches the first node.
+    StarvedNode,
+    /// A session gives different increments one identity.
+    ReusedIdentity,
+}
+
+/// What came of a seed.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Outcome {
+    /// The seed.
+    pub seed: u64,
+    /// How many nodes there were.
+    pub nodes: usize,
+    /// Virtual time in all.
+    pub time: Duration,
+    /// How long after the last fault all was well; `None` if not in time.
+    pub calmed_after: Option<Duration>,
+    /// What happened, in numbers.
+    pub figures: Figures,
+    /// Events in the trace.
+    pub events: u64,
+    /// Points that the first node holds.
+    pub points: u64,
+    /// A digest of them.
+    pub digest: u128,
+    /// The hash of the whole trace.
+    pub trace: u128,
+    /// What must never be, in order of time.
+    pub violations: Vec<Violation>,
+    /// The last faults, lives and violations, a line each.
+    pub story: Vec<String>,
+}
+
+/// Runs a seed.
+pub fn run(options: &Options) -> Outcome {
+    let mut world = World::new(options);
+    world.run_until(options.faults);
+    world.calm();
+    let calmed_after = settle(&mut world);
+    check_stores(&mut world);
+    check_disks(&mut world);
+    outcome(options.seed, world, calmed_after)
+}
+
+/// Waits until all sessions are done and all nodes agree.
+fn settle(world: &mut World) -> Option<Duration> {
+    let began = world.now;
+    loop {
+        let state = convergence::check(&world.nodes);
+        let is_done = world.workload.is_done();
+        if state.is_ok() && is_done {
+            return Some(world.now - began);
+        }
+        if world.now >= began + CALM_MAX {
+            let state = state.and(Err("a session was not answered".into()));
+            world.judge(
+                Invariant::Convergence,
+                state.map_err(|e| format!("{e}, {CALM_MAX:?} after the last fault")),
+            );
+            return None;
+        }
+        world.run_until(world.now + LOOK);
+    }
+}
+
+/// What the living hold is what was promised and counted.
+fn check_stores(world: &mut World) {
+    for node in 0..world.nodes.len() {
+        let Some(store) = world.nodes[node].store() else { continue };
+        let (name, held) = (&world.nodes[node].name, contents(store));
+        let kept = acknowledged::check(&world.oracle, name, &held);
+        let exact =
+            exact::check(&world.oracle, &world.workload, store, &held).map_err(|e| format!("{name}: {e}"));
+        world.judge(Invariant::Acknowledged, kept);
+        world.judge(Invariant::Exact, exact);
+    }
+}
+
+/// What the disks hold after they all lost power is still what was promised.
+fn check_disks(world: &mut World) {
+    for node in 0..world.nodes.len() {
+        let (name, disk) = (world.nodes[node].name.clone(), world.nodes[node].disk.clone());
+        let kept = after_power_loss(&disk).and_then(|store| {
+            acknowledged::check(
+                &world.oracle,
+                &format!("{name}, after a last loss of power,"),
+                &contents(&store),
+            )
+        });
+        world.judge(Invariant::Acknowledged, kept);
+    }
+}
+
+fn after_power_loss(disk: &MemoryDisk) -> Result<Store, String> {
+    disk.lose_power(0);
+    let opened = Store::open(Arc::new(disk.clone()), Origin::default());
+    opened.map(|opened| opened.store).map_err(|error| format!("a disk cannot be opened: {error}"))
+}
+
+fn outcome(seed: u64, mut world: World, calmed_after: Option<Duration>) -> Outcome {
+    world.figures.void = world.oracle.promises().iter().filter(|promise| promise.is_void).count() as u64;
+    let first = world.nodes.first().and_then(|node| node.store());
+    let (points, digest) = first.map_or((0, 0), |store| (store.point_count(), store.digest().0));
+    world.trace.note(world.now, "end", 0, &digest.to_le_bytes());
+    Outcome {
+        seed,
+        nodes: world.nodes.len(),
+        time: world.now,
+        calmed_after,
+        figures: world.figures,
+        events: world.trace.events(),
+        points,
+        digest,
+        trace: world.trace.hash(),
+        violations: world.violations,
+        story: world.trace.into_story(),
+    }
+}
