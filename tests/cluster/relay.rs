@@ -1,6 +1,7 @@
 //! UDP relays in front of the nodes, which can drop what passes between two of them: a partition for peers, while
 //! clients still reach every node.
 
+use std::collections::hash_map::Entry;
 use std::collections::{BTreeSet, HashMap};
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
@@ -70,13 +71,16 @@ async fn carry_to(relay: Arc<UdpSocket>, node: usize, peer: SocketAddr, switch: 
         if !switch.lock().unwrap().passes(from, node) {
             continue;
         }
-        if !sessions.contains_key(&source) {
-            let socket = Arc::new(UdpSocket::bind("127.0.0.1:0").await.unwrap());
-            socket.connect(peer).await.unwrap();
-            tokio::spawn(carry_back(socket.clone(), relay.clone(), source, (node, from), switch.clone()));
-            sessions.insert(source, socket);
-        }
-        let _ = sessions[&source].send(&datagram[..len]).await;
+        let session = match sessions.entry(source) {
+            Entry::Occupied(session) => session.into_mut(),
+            Entry::Vacant(vacant) => {
+                let socket = Arc::new(UdpSocket::bind("127.0.0.1:0").await.unwrap());
+                socket.connect(peer).await.unwrap();
+                tokio::spawn(carry_back(socket.clone(), relay.clone(), source, (node, from), switch.clone()));
+                vacant.insert(socket)
+            }
+        };
+        let _ = session.send(&datagram[..len]).await;
     }
 }
 
