@@ -11,7 +11,7 @@ use rand::rngs::StdRng;
 use shoal_merge::{Digest, Frontier};
 use shoal_model::{Origin, Phase, Profile, Sighting};
 use shoal_replication::{Config, Replica};
-use shoal_store::{Identity, MemoryDisk, Store, SyncJob, directory};
+use shoal_store::{Identity, MemoryDisk, Options, Store, SyncJob, directory};
 
 /// A place in the cluster.
 pub struct Node {
@@ -83,7 +83,7 @@ impl Node {
     pub fn start(&mut self, now: Duration, join: &str, rng: &mut StdRng) -> anyhow::Result<(Sighting, Past)> {
         let identity = directory::begin_life(&self.disk, rng).context("the data directory")?;
         let origin = Origin::random(rng);
-        let opened = Store::open(Arc::new(self.disk.clone()), origin).context("the store")?;
+        let opened = Store::open(Arc::new(self.disk.clone()), origin, options()).context("the store")?;
         let found = Past::of(&opened.store);
         let config = Config {
             node: identity.node,
@@ -154,13 +154,19 @@ impl Node {
     }
 }
 
+/// Small memtables, so that flushes and merges happen; nothing expires.
+pub fn options() -> Options {
+    let century = Duration::from_secs(100 * 365 * 86_400);
+    Options { memtable_points: (64, 64), retention: century, ..Options::default() }
+}
+
+/// The digest of all that a store shows.
+pub fn digest(store: &Store) -> Digest {
+    store.digest().expect("no disk rots here")
+}
+
 impl Past {
     fn of(store: &Store) -> Self {
-        Self {
-            applied: store.applied().clone(),
-            held: store.held(),
-            digest: store.digest(),
-            kept_cache: true,
-        }
+        Self { applied: store.applied().clone(), held: store.held(), digest: digest(store), kept_cache: true }
     }
 }

@@ -8,6 +8,7 @@ use shoal_model::Origin;
 use shoal_store::{MemoryDisk, Store};
 
 use crate::invariants::{Invariant, Violation, acknowledged, convergence, exact};
+use crate::life;
 use crate::oracle::contents;
 use crate::world::{Figures, World};
 
@@ -134,14 +135,14 @@ fn check_disks(world: &mut World) {
 
 fn after_power_loss(disk: &MemoryDisk) -> Result<Store, String> {
     disk.lose_power(0);
-    let opened = Store::open(Arc::new(disk.clone()), Origin::default());
+    let opened = Store::open(Arc::new(disk.clone()), Origin::default(), life::options());
     opened.map(|opened| opened.store).map_err(|error| format!("a disk cannot be opened: {error}"))
 }
 
 fn outcome(seed: u64, mut world: World, calmed_after: Option<Duration>) -> Outcome {
     world.figures.void = world.oracle.promises().iter().filter(|promise| promise.is_void).count() as u64;
     let first = world.nodes.first().and_then(|node| node.store());
-    let (points, digest) = first.map_or((0, 0), |store| (store.point_count(), store.digest().0));
+    let (points, digest) = first.map_or((0, 0), |store| (store.point_count(), life::digest(store).0));
     world.trace.note(world.now, "end", 0, &digest.to_le_bytes());
     Outcome {
         seed,

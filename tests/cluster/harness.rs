@@ -131,7 +131,16 @@ impl Node {
 
     /// What the node says of the cluster.
     pub async fn state(&self) -> Option<Value> {
-        let (_, answer) = self.get("/api/v1/cluster").await?;
+        self.state_at("/api/v1/cluster").await
+    }
+
+    /// The same with a digest of every point, once it is in service.
+    pub async fn state_with_digest(&self) -> Option<Value> {
+        self.state_at("/api/v1/cluster?digest=true").await.filter(|state| state["digest"].is_string())
+    }
+
+    async fn state_at(&self, path: &str) -> Option<Value> {
+        let (_, answer) = self.get(path).await?;
         let body = answer.split_once("\r\n\r\n")?.1;
         // A chunked body has its length in a line of its own.
         serde_json::from_str(&body[body.find('{')?..=body.rfind('}')?]).ok()
@@ -246,9 +255,10 @@ impl Cluster {
         self.eventually("all nodes agree", async || {
             let mut seen = Vec::new();
             for node in &self.nodes {
-                seen.push((node.field("frontier").await, node.field("digest").await));
+                let state = node.state_with_digest().await;
+                seen.push(state.map(|state| (state["frontier"].clone(), state["digest"].clone())));
             }
-            !seen[0].0.is_empty() && seen.iter().all(|one| *one == seen[0])
+            seen[0].is_some() && seen.iter().all(|one| *one == seen[0])
         })
         .await;
     }

@@ -43,6 +43,8 @@ pub(crate) struct NodeConfig {
     pub(crate) tokens: Vec<String>,
     /// How old a point may be when it arrives.
     pub(crate) retention: Duration,
+    /// How long the last value of a counter that ended is kept.
+    pub(crate) totals: Duration,
     /// How often the node writes its own and its host's metrics; `None` for never.
     pub(crate) self_metrics: Option<Duration>,
 }

@@ -14,7 +14,7 @@ use shoal_transport::{Arrival, Mesh};
 use thiserror::Error;
 use tokio::sync::{mpsc, oneshot, watch};
 
-pub use answer::{Answer, PartValue, Question, SeriesValue, TooManySeries};
+pub use answer::{Answer, PartValue, Question, SeriesValue, Snapshot, TooManySeries};
 
 /// Requests that wait for the loop; doors wait when it is full.
 const MAILBOX: usize = 1024;
@@ -47,6 +47,9 @@ pub enum ReadError {
     /// The node is not in service yet.
     #[error("this node is not ready: it waits for {0}; another node may answer")]
     NotReady(String),
+    /// Points could not be read from the disk.
+    #[error("points could not be read here, another node may have them: {0}")]
+    Block(#[from] shoal_store::BlockError),
     /// The engine has ended.
     #[error(transparent)]
     Stopped(#[from] Stopped),
@@ -94,8 +97,6 @@ pub struct Status {
     pub counters: Counters,
     /// What answers hash.
     pub frontier: u128,
-    /// A digest of every point.
-    pub digest: u128,
     /// Frames that were held and cannot be read any more.
     pub holes: Vec<(shoal_store::FrameId, shoal_store::Hole)>,
     /// Why an answer may lack something.
@@ -104,7 +105,7 @@ pub struct Status {
 
 enum Command {
     Write { batch: Batch, acks: Acks, reply: oneshot::Sender<Result<Written, WriteError>> },
-    Read { question: Question, reply: oneshot::Sender<Result<Answer, ReadError>> },
+    Snapshot { reply: oneshot::Sender<Result<Snapshot, ReadError>> },
     Status { reply: oneshot::Sender<Status> },
     Forget { target: String, reply: oneshot::Sender<Result<Member, ForgetError>> },
     Leave { reply: oneshot::Sender<()> },
@@ -155,9 +156,18 @@ impl Engine {
         self.ask(|reply| Command::Write { batch, acks, reply }).await?
     }
 
-    /// Answers a question.
+    /// Answers a question; the loop goes on meanwhile.
     pub async fn read(&self, question: Question) -> Result<Answer, ReadError> {
-        self.ask(|reply| Command::Read { question, reply }).await?
+        let snapshot = self.ask(|reply| Command::Snapshot { reply }).await??;
+        let answered = tokio::task::spawn_blocking(move || snapshot.answer(&question));
+        answered.await.map_err(|_| Stopped)?
+    }
+
+    /// A digest of every point that reads see; it reads everything that is not sealed.
+    pub async fn digest(&self) -> Result<u128, ReadError> {
+        let snapshot = self.ask(|reply| Command::Snapshot { reply }).await??;
+        let digested = tokio::task::spawn_blocking(move || snapshot.view.digest());
+        Ok(digested.await.map_err(|_| Stopped)??.0)
     }
 
     /// Tells how things stand.

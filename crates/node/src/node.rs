@@ -13,7 +13,7 @@ use rand::RngCore;
 use shoal_membership::{GossipLink, Membership, MembershipConfig};
 use shoal_model::{Origin, Phase, Profile};
 use shoal_replication::{Config, Replica};
-use shoal_store::{Opened, RealDisk, Replayed, Store};
+use shoal_store::{Opened, Options, RealDisk, Replayed, Store};
 use shoal_transport::{Arrival, Class, Hello, Mesh, MeshConfig};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
@@ -39,7 +39,7 @@ pub async fn run(config: NodeConfig) -> anyhow::Result<()> {
     let hello = Hello { node: identity.node, incarnation: identity.incarnation, origin };
     let (mesh, arrivals) = bind_mesh(&config, hello)?;
     let profile = profile(&config, hello, listener.local_addr()?, mesh.local_addr());
-    let opened = open_store(directory.disk(), origin).await?;
+    let opened = open_store(directory.disk(), origin, options(&config)).await?;
     let replica = Replica::new(replica_config(&config, hello, rng.next_u64()), opened)?;
 
     let (gossip, peers) = split(arrivals);
@@ -172,8 +172,12 @@ fn replica_config(config: &NodeConfig, hello: Hello, seed: u64) -> Config {
     }
 }
 
-async fn open_store(disk: RealDisk, origin: Origin) -> anyhow::Result<Opened> {
-    let opened = tokio::task::spawn_blocking(move || Store::open(Arc::new(disk), origin));
+fn options(config: &NodeConfig) -> Options {
+    Options { retention: config.retention, totals: config.totals, ..Options::default() }
+}
+
+async fn open_store(disk: RealDisk, origin: Origin, options: Options) -> anyhow::Result<Opened> {
+    let opened = tokio::task::spawn_blocking(move || Store::open(Arc::new(disk), origin, options));
     let opened = opened.await.context("the store")?.context("the journal cannot be read")?;
     let Replayed { frames, cut_bytes, rot } = &opened.replayed;
     tracing::info!(frames, points = opened.store.point_count(), "journal replayed");

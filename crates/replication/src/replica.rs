@@ -17,7 +17,7 @@ use bytes::Bytes;
 use rand::SeedableRng;
 use rand::rngs::SmallRng;
 use shoal_model::{Batch, Incarnation, NodeId, Origin, View};
-use shoal_store::{Opened, Record, Store, StoreError, SyncJob};
+use shoal_store::{Done, Job, Opened, Record, Store, StoreError, SyncJob};
 use thiserror::Error;
 
 use crate::limits::{ACKS_WAIT, AUTO_WAIT, COMPARE, PENDING_MAX};
@@ -178,6 +178,7 @@ impl Replica {
             events: VecDeque::new(),
             counters: Counters::default(),
         };
+        replica.keep_members();
         replica.write_join(0)?;
         replica.readiness = replica.first_readiness();
         if replica.readiness == Readiness::Ready {
@@ -259,6 +260,17 @@ impl Replica {
     pub fn poll_timeout(&self, now: Duration) -> Duration {
         let write = self.writes.next_end(now).unwrap_or(Duration::MAX);
         self.next_beat.min(self.next_compare).min(write)
+    }
+
+    /// The next job for another thread, a flush or a merge; hand it back by [`Replica::handle_done`]. `now_ms` is
+    /// the wall clock.
+    pub fn poll_job(&mut self, now_ms: i64) -> Option<Job> {
+        self.store.poll_job(now_ms)
+    }
+
+    /// A job that [`Replica::poll_job`] handed out has been run.
+    pub fn handle_done(&mut self, done: Done) {
+        self.store.handle_done(done);
     }
 
     /// The store, for reading.

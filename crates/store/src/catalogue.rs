@@ -1,94 +1,125 @@
 //! The catalogue: which series and streams there are, found by identity or by label. A place is this node's
-//! own number for a stream; it never leaves the node.
+//! own number for a stream; blocks on its disk refer to it, and it never leaves the node. Everything is kept as
+//! arrays and sets of numbers: about a hundred bytes a stream.
 
-use std::collections::{BTreeMap, HashMap};
+mod file;
+mod order;
+mod pattern;
+mod postings;
+mod select;
+mod series;
+mod streams;
+mod symbols;
+mod writers;
 
+mod shared;
+
+pub use file::{CatalogueError, CatalogueFile};
+pub use shared::SharedCatalogue;
+
+use roaring::RoaringBitmap;
 use shoal_merge::StreamMix;
-use shoal_model::{Family, Kind, Labels, Matcher, MatcherOp, SeriesId, Stream, StreamId, Writer};
+use shoal_model::{Family, Kind, Labels, SeriesId, Stream, StreamId, Writer};
 
-/// A series and the places of its streams.
-#[derive(Debug)]
-pub struct Series {
+use crate::block::ShardMix;
+use postings::Postings;
+use series::SeriesTable;
+use streams::Streams;
+use symbols::Symbols;
+
+/// Bytes of labels that are gone and not worth tidying up for.
+const DEAD_BYTES_KEPT: usize = 4096;
+
+/// A series that was selected.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SeriesEntry {
     /// Its labels.
     pub labels: Labels,
-    /// Its streams in order of (writer, kind).
-    pub streams: BTreeMap<(Writer, Kind), u32>,
-}
-
-impl Series {
-    /// The first family in rank among its streams.
-    pub fn family(&self) -> Option<Family> {
-        self.streams.keys().map(|(_, kind)| kind.family()).min()
-    }
-}
-
-struct Entry {
-    series: u32,
-    writer: Writer,
-    kind: Kind,
-    mix: StreamMix,
+    /// Its streams in order of (writer, kind), with their places.
+    pub streams: Vec<(Writer, Kind, u32)>,
 }
 
 /// All series and streams that this node knows.
 #[derive(Default)]
 pub struct Catalogue {
-    series: Vec<Series>,
-    by_id: HashMap<SeriesId, u32>,
-    postings: BTreeMap<String, BTreeMap<String, Vec<u32>>>,
-    places: HashMap<StreamId, u32>,
-    streams: Vec<Entry>,
+    symbols: Symbols,
+    series: SeriesTable,
+    postings: Postings,
+    streams: Streams,
+    /// The places that changed since the log was last appended to.
+    touched: RoaringBitmap,
 }
 
 impl Catalogue {
-    /// The place of a stream, which is taken in if it is new.
-    pub fn define(&mut self, stream: &Stream) -> u32 {
-        let id = stream.id();
-        if let Some(place) = self.places.get(&id) {
-            return *place;
+    /// The place of a stream, if it is known.
+    pub fn place(&self, id: &StreamId) -> Option<u32> {
+        self.streams.find(self.series.find(&id.series)?, &id.writer, id.kind)
+    }
+
+    /// The place of a stream, which is taken in if it is new: at the least place that is free. `id` is the
+    /// stream's own, computed by the caller.
+    pub fn define(&mut self, stream: &Stream, id: &StreamId) -> u32 {
+        debug_assert_eq!(stream.id(), *id, "the identity is the stream's own");
+        if let Some(place) = self.place(id) {
+            return place;
         }
-        let place = self.streams.len() as u32;
-        let series = self.series_number(id.series, &stream.labels);
-        self.streams.push(Entry {
-            series,
-            writer: stream.writer,
-            kind: stream.kind,
-            mix: StreamMix::new(&id),
-        });
-        self.places.insert(id, place);
-        if let Some(series) = self.series.get_mut(series as usize) {
-            series.streams.insert((stream.writer, stream.kind), place);
+        let place = self.streams.next_place();
+        if place == self.streams.places() {
+            self.streams.add_place();
         }
+        self.put(place, &stream.labels, id);
+        self.touched.insert(place);
         place
     }
 
     /// The stream at a place.
     pub fn stream(&self, place: u32) -> Option<Stream> {
-        let entry = self.streams.get(place as usize)?;
-        let labels = self.series.get(entry.series as usize)?.labels.clone();
-        Some(Stream { labels, writer: entry.writer, kind: entry.kind })
+        let labels = self.labels(self.streams.series(place)?)?;
+        Some(Stream { labels, writer: self.streams.writer(place)?, kind: self.streams.kind(place)? })
     }
 
-    /// The stream's part of every digest of its points.
+    /// The identity of the stream at a place.
+    pub fn id(&self, place: u32) -> Option<StreamId> {
+        let series = self.series.id(self.streams.series(place)?)?;
+        Some(StreamId { series, writer: self.streams.writer(place)?, kind: self.streams.kind(place)? })
+    }
+
+    /// The kind of the stream at a place.
+    pub fn kind(&self, place: u32) -> Option<Kind> {
+        self.streams.kind(place)
+    }
+
+    /// The stream's part of every digest of its points, computed anew each time.
     pub fn mix(&self, place: u32) -> Option<StreamMix> {
-        self.streams.get(place as usize).map(|entry| entry.mix)
+        self.id(place).map(|id| StreamMix::new(&id))
     }
 
-    /// A series by identity.
-    pub fn series(&self, id: SeriesId) -> Option<&Series> {
-        self.series.get(*self.by_id.get(&id)? as usize)
+    /// What digests know of the stream: its shard, the first byte of the series id, and its part of the mix.
+    pub fn shard_mix(&self, place: u32) -> Option<ShardMix> {
+        let id = self.id(place)?;
+        let [shard, ..] = id.series.0;
+        Some(ShardMix { shard, mix: StreamMix::new(&id) })
     }
 
-    /// The series that all matchers fit, in order of labels.
-    pub fn select(&self, matchers: &[Matcher]) -> Vec<&Series> {
-        let fits = |series: &&Series| matchers.iter().all(|matcher| matcher.matches_labels(&series.labels));
-        let mut found: Vec<&Series> = match self.shortest_posting(matchers) {
-            Some(posting) => {
-                posting.iter().filter_map(|n| self.series.get(*n as usize)).filter(fits).collect()
-            }
-            None => self.series.iter().filter(fits).collect(),
-        };
-        found.sort_by(|a, b| a.labels.iter().cmp(b.labels.iter()));
-        found
+    /// The first family in rank among a series' streams.
+    pub fn family(&self, series: &SeriesId) -> Option<Family> {
+        let places = self.streams.of_series(self.series.find(series)?);
+        places.filter_map(|place| self.streams.kind(place)).map(Kind::family).min()
+    }
+
+    /// Forgets streams that live nowhere any more: their places are given out again, and a series without
+    /// streams is no longer found.
+    pub fn recycle(&mut self, places: &[u32]) {
+        let live = places.iter().copied().filter(|place| self.streams.kind(*place).is_some());
+        let places: RoaringBitmap = live.collect();
+        self.free(&places);
+        self.touched |= places;
+        self.tidy_if_due();
+    }
+
+    /// All places are below this number; some may be free.
+    pub fn places(&self) -> u32 {
+        self.streams.places()
     }
 
     /// How many series there are.
@@ -101,63 +132,65 @@ impl Catalogue {
         self.streams.len()
     }
 
-    fn series_number(&mut self, id: SeriesId, labels: &Labels) -> u32 {
-        if let Some(number) = self.by_id.get(&id) {
-            return *number;
-        }
-        let number = self.series.len() as u32;
-        for (name, value) in labels.iter() {
-            let values = self.postings.entry(name.to_owned()).or_default();
-            values.entry(value.to_owned()).or_default().push(number);
-        }
-        self.series.push(Series { labels: labels.clone(), streams: BTreeMap::new() });
-        self.by_id.insert(id, number);
-        number
+    /// About how much memory the catalogue takes. Looks at every set: not for each write.
+    pub fn memory_bytes(&self) -> usize {
+        self.symbols.memory_bytes()
+            + self.series.memory_bytes()
+            + self.postings.memory_bytes()
+            + self.streams.memory_bytes()
+            + self.touched.serialized_size()
     }
 
-    /// The shortest list that an equality matcher leads to; `None` where every series must be looked at.
-    fn shortest_posting(&self, matchers: &[Matcher]) -> Option<&[u32]> {
-        let equal = matchers.iter().filter(|m| m.op() == MatcherOp::Equal && !m.value().is_empty());
-        let posting = |m: &Matcher| self.postings.get(m.name()).and_then(|values| values.get(m.value()));
-        equal.map(|m| posting(m).map_or(&[][..], Vec::as_slice)).min_by_key(|posting| posting.len())
+    /// Puts a stream that is known to be new at a place that is free.
+    fn put(&mut self, place: u32, labels: &Labels, id: &StreamId) {
+        let known = self.series.find(&id.series);
+        debug_assert!(known.is_none_or(|series| self.labels(series).as_ref() == Some(labels)));
+        let series = known.unwrap_or_else(|| self.add_series(labels, id.series));
+        self.streams.insert(place, series, id.writer, id.kind);
+    }
+
+    fn add_series(&mut self, labels: &Labels, id: SeriesId) -> u32 {
+        let mut pairs = Vec::with_capacity(16);
+        for (name, value) in labels.iter() {
+            pairs.push((self.symbols.intern(name), self.symbols.intern(value)));
+        }
+        let series = self.series.push(id, &pairs);
+        self.postings.insert(series, &pairs);
+        series
+    }
+
+    /// Frees places that all hold streams.
+    fn free(&mut self, places: &RoaringBitmap) {
+        for series in &self.streams.remove(places) {
+            let pairs: Vec<(u32, u32)> = self.series.pairs(series).collect();
+            self.postings.remove(series, &pairs);
+            self.series.remove(series);
+        }
+    }
+
+    fn labels(&self, series: u32) -> Option<Labels> {
+        let texts = |(name, value)| (self.symbols.text(name), self.symbols.text(value));
+        Labels::new(self.series.pairs(series).map(texts)).ok()
+    }
+
+    /// Once more than half of the labels' bytes are of series that are gone, builds symbols and labels anew from
+    /// those that live: a pause in proportion to what was recycled since.
+    fn tidy_if_due(&mut self) {
+        let (dead, all) = self.series.dead_and_all_bytes();
+        if dead <= DEAD_BYTES_KEPT || dead <= all / 2 {
+            return;
+        }
+        let mut symbols = Symbols::default();
+        let mut numbers = vec![None; self.symbols.len()];
+        let old = &self.symbols;
+        let mut renumber =
+            |symbol: u32| *numbers[symbol as usize].get_or_insert_with(|| symbols.push(old.text(symbol)));
+        self.series.rewrite(|(name, value)| (renumber(name), renumber(value)));
+        self.postings
+            .renumber(|symbol| numbers[symbol as usize].expect("a posting's label is a series' label"));
+        self.symbols = symbols;
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn stream(name: &str, job: &str, writer: u8, kind: Kind) -> Stream {
-        let labels = Labels::new([("__name__", name), ("job", job)]).unwrap();
-        Stream { labels, writer: Writer([writer; 16]), kind }
-    }
-
-    #[test]
-    fn matchers_select_series_in_order_of_labels() {
-        let mut catalogue = Catalogue::default();
-        for (name, job) in [("up", "b"), ("up", "a"), ("down", "a")] {
-            catalogue.define(&stream(name, job, 1, Kind::Gauge));
-        }
-        let check = |name: &str, op, value: &str, expected: &[&str]| {
-            let found = catalogue.select(&[Matcher::new(name, op, value).unwrap()]);
-            assert_eq!(found.iter().map(|s| s.labels.to_string()).collect::<Vec<_>>(), expected);
-        };
-        check("__name__", MatcherOp::Equal, "up", &[r#"up{job="a"}"#, r#"up{job="b"}"#]);
-        check("job", MatcherOp::NotEqual, "a", &[r#"up{job="b"}"#]);
-        check("job", MatcherOp::Regex, "a|c", &[r#"down{job="a"}"#, r#"up{job="a"}"#]);
-        check("zone", MatcherOp::Equal, "", &[r#"down{job="a"}"#, r#"up{job="a"}"#, r#"up{job="b"}"#]);
-        check("job", MatcherOp::Equal, "none", &[]);
-    }
-
-    #[test]
-    fn a_stream_has_one_place_and_a_series_the_first_family_in_rank() {
-        let mut catalogue = Catalogue::default();
-        let place = catalogue.define(&stream("up", "a", 1, Kind::Gauge));
-        assert_eq!(catalogue.define(&stream("up", "a", 1, Kind::Gauge)), place);
-        let counter = stream("up", "a", 2, Kind::Counter);
-        assert_ne!(catalogue.define(&counter), place);
-        assert_eq!(catalogue.stream(1), Some(counter.clone()));
-        assert_eq!(catalogue.series(counter.id().series).and_then(Series::family), Some(Family::Totals));
-        assert_eq!((catalogue.series_count(), catalogue.stream_count()), (1, 2));
-    }
-}
+mod tests;

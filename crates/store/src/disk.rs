@@ -12,7 +12,7 @@ use std::sync::Arc;
 pub trait Disk: Send + Sync {
     /// Makes a directory and its parents; it may exist already.
     fn create_dir(&self, path: &str) -> io::Result<()>;
-    /// The names in a directory, sorted; empty where the directory does not exist.
+    /// The names of files and directories in a directory, sorted; empty where it does not exist.
     fn list(&self, path: &str) -> io::Result<Vec<String>>;
     /// Makes a new, empty file; fails with `AlreadyExists` where there is one.
     fn create(&self, path: &str) -> io::Result<Arc<dyn DiskFile>>;
@@ -52,8 +52,13 @@ pub fn read_all(file: &dyn DiskFile) -> io::Result<Vec<u8>> {
     Ok(content)
 }
 
-/// Replaces a small file so that after a crash either the old or the new content is there, whole.
+/// Replaces a small file of the root so that after a crash either the old or the new content is there, whole.
 pub fn replace(disk: &dyn Disk, path: &str, content: &[u8]) -> io::Result<()> {
+    replace_in(disk, "", path, content)
+}
+
+/// The same for a file in a directory; `path` begins with the directory.
+pub fn replace_in(disk: &dyn Disk, directory: &str, path: &str, content: &[u8]) -> io::Result<()> {
     let scratch = format!("{path}.new");
     match disk.remove(&scratch) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
@@ -63,7 +68,7 @@ pub fn replace(disk: &dyn Disk, path: &str, content: &[u8]) -> io::Result<()> {
     file.append(content)?;
     file.sync()?;
     disk.rename(&scratch, path)?;
-    disk.sync_dir("")
+    disk.sync_dir(directory)
 }
 
 #[cfg(test)]

@@ -156,6 +156,11 @@ impl Frame {
         Ok(Self { header, body, bytes })
     }
 
+    /// The name of the frame that these bytes begin, if its header is whole.
+    pub fn peek(bytes: &[u8]) -> Option<FrameId> {
+        take_header(&mut Reader::new(bytes)).ok().map(|(header, _)| header.id)
+    }
+
     /// The header.
     pub fn header(&self) -> &Header {
         &self.header

@@ -3,6 +3,7 @@
 //! record that names the synced length: what is bad after it is a torn tail and is cut, what is bad before it
 //! is rot and is reported. Layout: `docs/formats/journal.md`.
 
+mod index;
 mod record;
 mod recovery;
 mod scan;
@@ -16,7 +17,8 @@ use shoal_model::Origin;
 
 use crate::bytes::{Malformed, Reader};
 use crate::disk::{Disk, DiskFile};
-use crate::frame::FrameId;
+use crate::frame::{Frame, FrameId};
+use index::{Index, Slot, Span};
 use record::HEADER_BYTES;
 pub use record::RecordKind;
 pub use recovery::{Entry, Recovered};
@@ -84,42 +86,103 @@ impl SyncJob {
     }
 }
 
+/// A segment, open for reading.
+struct Segment {
+    file: Arc<dyn DiskFile>,
+    len: u64,
+    spans: BTreeMap<Origin, Span>,
+    /// Where its frames lie; read from its own file when first asked for, if the segment is closed.
+    index: Option<Index>,
+}
+
 /// The open journal.
 pub struct Journal {
     disk: Arc<dyn Disk>,
-    segments: BTreeMap<u64, Arc<dyn DiskFile>>,
+    segments: BTreeMap<u64, Segment>,
     unsynced: Vec<u64>,
     end: Position,
+    record: Vec<u8>,
 }
 
 impl Journal {
+    /// Appends a frame.
+    pub fn append_frame(&mut self, frame: &Frame) -> io::Result<Location> {
+        let location = self.append(RecordKind::Frame, frame.bytes())?;
+        if let Some(segment) = self.segments.get_mut(&location.position.segment) {
+            let FrameId { origin, seq } = frame.id();
+            let span = segment.spans.entry(origin).or_insert((seq, seq));
+            *span = (span.0.min(seq), span.1.max(seq));
+            let slot = Slot { offset: location.position.offset, len: location.len };
+            segment.index.get_or_insert_default().insert(frame.id(), slot);
+        }
+        Ok(location)
+    }
+
     /// Appends a record and tells where its body lies. On an error nothing was appended, unless
     /// the disk cannot even be cut back: then the error's kind is `Other` and the journal must not be used.
     pub fn append(&mut self, kind: RecordKind, body: &[u8]) -> io::Result<Location> {
         if self.end.offset >= SEGMENT_BYTES {
+            self.close_segment()?;
             self.open_segment(self.end.segment + 1)?;
         }
-        let file = self.active()?;
-        if let Err(error) = file.append(&record::encode(kind, body)) {
-            file.truncate(self.end.offset).map_err(|cut| io::Error::other(format!("{error}, then {cut}")))?;
+        self.record.clear();
+        record::encode_into(kind, body, &mut self.record);
+        let segment = self.segments.get_mut(&self.end.segment).ok_or(io::ErrorKind::NotFound)?;
+        if let Err(error) = segment.file.append(&self.record) {
+            let cut = segment.file.truncate(self.end.offset);
+            cut.map_err(|cut| io::Error::other(format!("{error}, then {cut}")))?;
             return Err(error);
         }
         let start = Position { segment: self.end.segment, offset: self.end.offset + HEADER_BYTES as u64 };
         self.end.offset = start.offset + body.len() as u64;
+        segment.len = self.end.offset;
         Ok(Location { position: start, len: body.len() as u32 })
     }
 
     /// Reads a record's body.
     pub fn read(&self, location: Location) -> io::Result<Bytes> {
-        let file = self.segments.get(&location.position.segment).ok_or(io::ErrorKind::NotFound)?;
+        let segment = self.segments.get(&location.position.segment).ok_or(io::ErrorKind::NotFound)?;
+        if location.position.offset + u64::from(location.len) > segment.len {
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        }
         let mut body = vec![0; location.len as usize];
-        file.read_at(location.position.offset, &mut body)?;
+        segment.file.read_at(location.position.offset, &mut body)?;
         Ok(body.into())
+    }
+
+    /// Where a frame lies; of several copies the newest.
+    pub fn find(&mut self, id: FrameId) -> Option<Location> {
+        let holds = |segment: &Segment| {
+            segment.spans.get(&id.origin).is_some_and(|(first, last)| (*first..=*last).contains(&id.seq))
+        };
+        let numbers: Vec<u64> = self
+            .segments
+            .iter()
+            .rev()
+            .filter(|(_, segment)| holds(segment))
+            .map(|(number, _)| *number)
+            .collect();
+        numbers.into_iter().find_map(|number| self.find_in(number, id))
+    }
+
+    /// The first frame of an origin that is still in the journal.
+    pub fn first_of(&self, origin: Origin) -> Option<u64> {
+        self.segments.values().filter_map(|segment| segment.spans.get(&origin)).map(|(first, _)| *first).min()
+    }
+
+    /// Origins of which the journal still holds frames.
+    pub fn origins(&self) -> impl Iterator<Item = Origin> + '_ {
+        let mut origins: Vec<_> =
+            self.segments.values().flat_map(|segment| segment.spans.keys().copied()).collect();
+        origins.sort_unstable();
+        origins.dedup();
+        origins.into_iter()
     }
 
     /// The sync that would make everything written so far durable.
     pub fn sync_job(&mut self) -> SyncJob {
-        let files = self.unsynced.iter().filter_map(|number| self.segments.get(number)).cloned().collect();
+        let files = self.unsynced.iter().filter_map(|number| self.segments.get(number));
+        let files = files.map(|segment| Arc::clone(&segment.file)).collect();
         self.unsynced = vec![self.end.segment];
         SyncJob { files, end: self.end }
     }
@@ -129,22 +192,68 @@ impl Journal {
         self.append(RecordKind::Commit, &commit.encode()).map(drop)
     }
 
-    /// Bytes of all segments.
-    pub fn len_bytes(&self) -> u64 {
-        self.segments.values().filter_map(|file| file.len().ok()).sum()
+    /// Where the next record will be written.
+    pub fn end(&self) -> Position {
+        self.end
     }
 
-    fn active(&self) -> io::Result<&Arc<dyn DiskFile>> {
-        self.segments.get(&self.end.segment).ok_or_else(|| io::ErrorKind::NotFound.into())
+    /// Bytes from a position to the end.
+    pub fn bytes_since(&self, position: Position) -> u64 {
+        let later: u64 = self.segments.range(position.segment + 1..).map(|(_, segment)| segment.len).sum();
+        let first = self.segments.get(&position.segment).map_or(0, |segment| segment.len);
+        later + first.saturating_sub(position.offset)
+    }
+
+    /// Bytes of all segments.
+    pub fn len_bytes(&self) -> u64 {
+        self.segments.values().map(|segment| segment.len).sum()
+    }
+
+    /// Removes the oldest segments that end before `checkpoint`, as long as more than `bytes_max` are left.
+    pub fn truncate(&mut self, checkpoint: Position, bytes_max: u64) -> io::Result<()> {
+        let mut bytes = self.len_bytes();
+        while let Some((number, segment)) = self.segments.first_key_value() {
+            if *number >= checkpoint.segment || bytes <= bytes_max {
+                break;
+            }
+            let (number, len) = (*number, segment.len);
+            remove_if_there(&*self.disk, &index_path(number))?;
+            self.disk.remove(&path(number))?;
+            self.segments.remove(&number);
+            bytes -= len;
+        }
+        Ok(())
+    }
+
+    fn find_in(&mut self, number: u64, id: FrameId) -> Option<Location> {
+        let disk = Arc::clone(&self.disk);
+        let segment = self.segments.get_mut(&number)?;
+        if segment.index.is_none() {
+            segment.index = recovery::index_of(&*disk, number, &*segment.file).ok();
+        }
+        let Slot { offset, len } = segment.index.as_ref()?.get(id)?;
+        Some(Location { position: Position { segment: number, offset }, len })
+    }
+
+    /// The index of a closed segment goes to its file; it is read again when a peer asks for old frames.
+    fn close_segment(&mut self) -> io::Result<()> {
+        let number = self.end.segment;
+        if let Some(segment) = self.segments.get_mut(&number) {
+            let index = Index { len: segment.len, ..segment.index.take().unwrap_or_default() };
+            index.save(&*self.disk, &index_path(number))?;
+        }
+        Ok(())
     }
 
     fn open_segment(&mut self, number: u64) -> io::Result<()> {
         let file = self.disk.create(&path(number))?;
         file.append(SEGMENT_MAGIC)?;
         self.disk.sync_dir(DIRECTORY)?;
-        self.segments.insert(number, file);
+        let len = SEGMENT_MAGIC.len() as u64;
+        let index = Some(Index::default());
+        self.segments.insert(number, Segment { file, len, spans: BTreeMap::new(), index });
         self.unsynced.push(number);
-        self.end = Position { segment: number, offset: SEGMENT_MAGIC.len() as u64 };
+        self.end = Position { segment: number, offset: len };
         Ok(())
     }
 }
@@ -163,8 +272,19 @@ impl Commit {
     }
 }
 
+fn remove_if_there(disk: &dyn Disk, path: &str) -> io::Result<()> {
+    match disk.remove(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+        _ => Ok(()),
+    }
+}
+
 fn path(segment: u64) -> String {
     format!("{DIRECTORY}/{segment:016x}.seg")
+}
+
+fn index_path(segment: u64) -> String {
+    format!("{DIRECTORY}/{segment:016x}.idx")
 }
 
 fn number(name: &str) -> Option<u64> {

@@ -3,30 +3,53 @@
 //! trait, pure and synchronous; a sync is handed out as a job and reported back.
 //!
 //! - [`disk`]: the seam to the file system, real or in memory with faults
+//! - [`base`]: the greatest points of counters that ended before the horizon
+//! - [`block`]: immutable files of points, their merges and digests
 //! - [`bytes`]: bounded reading and writing of varints
 //! - [`frame`]: the immutable unit of replication
 //! - [`table`]: an origin's numbers for streams
 //! - [`journal`]: segments, group commit, recovery
 //! - [`catalogue`]: series and streams by label
-//! - [`points`]: the points of each stream
+//! - [`flush`]: a memtable becomes blocks
+//! - [`manifest`]: which files make up the store
+//! - [`memtable`]: the newest points of all streams
+//! - [`codec`]: columns of times and values as bytes
+//! - [`compaction`]: which blocks are merged
 //! - [`directory`]: format, identity and incarnation of a data directory
 //! - [`store`]: all of it together
+//! - [`view`]: what a reader sees
+//! - [`windows`]: blocks by two hours of time
 //!
 //! It knows no peers, no clock and no threads.
 
+pub mod base;
+pub mod block;
 pub mod bytes;
 pub mod catalogue;
+pub mod codec;
+pub mod compaction;
 pub mod directory;
 pub mod disk;
+pub mod flush;
 pub mod frame;
 pub mod journal;
-pub mod points;
+pub mod manifest;
+pub mod memtable;
 pub mod store;
 pub mod table;
+pub mod view;
+pub mod windows;
 
+pub use block::BlockError;
+pub use catalogue::{Catalogue, SharedCatalogue};
 pub use directory::{DirectoryError, Identity};
 pub use disk::{Disk, DiskFile, memory::MemoryDisk, real::RealDisk};
 pub use frame::{Frame, FrameError, FrameId, Header, Record, Tag};
 pub use journal::{Journal, Position, Rot, SyncJob};
-pub use store::{Appended, Apply, Hole, Opened, Replayed, SeriesView, Store, StoreError, StreamView};
+pub use memtable::{Memtable, MemtableView};
+pub use store::{
+    Appended, Apply, Done, Hole, Job, KnownPoints, Opened, Options, Replayed, Store, StoreError,
+};
 pub use table::{Chunk, TableError, Tables};
+pub use view::{SeriesView, StreamView, View};
+pub use windows::Windows;

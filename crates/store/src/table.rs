@@ -1,9 +1,12 @@
 //! An origin's table: number → stream, immutable and append-only. It travels beside the frames in chunks, and
 //! every node keeps an origin's table while it holds a frame of it. Layout: `docs/formats/table.md`.
+//! What a checkpoint covers of them stands in a file of its own: [`file`].
 
-use std::collections::{BTreeMap, HashMap};
+pub mod file;
 
-use shoal_model::{Kind, Labels, Origin, Stream, StreamId, Writer};
+use std::collections::BTreeMap;
+
+use shoal_model::{Kind, Labels, Origin, Stream, Writer};
 use thiserror::Error;
 
 use crate::bytes::{Malformed, Reader, put_block, put_varint};
@@ -86,17 +89,20 @@ fn take_stream(reader: &mut Reader<'_>) -> Result<Stream, TableError> {
     Ok(Stream { labels, writer, kind })
 }
 
-/// The tables of all origins, as places in this node's catalogue, and our own numbers by stream.
+/// No place: an entry that is not known yet.
+const UNKNOWN: u32 = u32::MAX;
+
+/// The tables of all origins, as places in this node's catalogue, and our own numbers by place.
 #[derive(Default)]
 pub struct Tables {
     origins: BTreeMap<Origin, Places>,
-    own: HashMap<StreamId, u32>,
+    own: Vec<u32>,
 }
 
 /// One origin's table; only rot leaves a gap in it, until the entries are pulled again.
 #[derive(Default)]
 struct Places {
-    places: Vec<Option<u32>>,
+    places: Vec<u32>,
     known: usize,
 }
 
@@ -108,13 +114,18 @@ impl Tables {
 
     /// The place in the catalogue of an origin's stream number.
     pub fn place(&self, origin: Origin, number: u32) -> Option<u32> {
-        self.origins.get(&origin)?.places.get(number as usize).copied().flatten()
+        self.origins.get(&origin)?.places.get(number as usize).copied().filter(|place| *place != UNKNOWN)
     }
 
     /// The places of an origin's table from a number on, as far as it is known without a gap.
-    pub fn run(&self, origin: Origin, from: u32) -> &[Option<u32>] {
+    pub fn run(&self, origin: Origin, from: u32) -> &[u32] {
         let run = self.origins.get(&origin).and_then(|table| table.places.get(from as usize..table.known));
         run.unwrap_or_default()
+    }
+
+    /// The origins that have tables.
+    pub fn origins(&self) -> impl Iterator<Item = Origin> + '_ {
+        self.origins.keys().copied()
     }
 
     /// Takes an entry in; an entry that is already there must be the same.
@@ -122,26 +133,42 @@ impl Tables {
         let table = self.origins.entry(origin).or_default();
         let index = number as usize;
         if table.places.len() <= index {
-            table.places.resize(index + 1, None);
+            table.places.resize(index + 1, UNKNOWN);
         }
         match table.places.get_mut(index) {
-            Some(slot) if slot.is_none_or(|known| known == place) => *slot = Some(place),
+            Some(slot) if *slot == UNKNOWN || *slot == place => *slot = place,
             _ => return Err(TableError::Conflict { origin, number }),
         }
-        while table.places.get(table.known).is_some_and(Option::is_some) {
+        while table.places.get(table.known).is_some_and(|place| *place != UNKNOWN) {
             table.known += 1;
         }
         Ok(())
     }
 
-    /// Our own number of a stream in this life.
-    pub fn own_number(&self, stream: &StreamId) -> Option<u32> {
-        self.own.get(stream).copied()
+    /// Forgets the table of an origin whose frames are all gone.
+    pub fn remove(&mut self, origin: Origin) {
+        self.origins.remove(&origin);
     }
 
-    /// Remembers our own number of a stream.
-    pub fn set_own_number(&mut self, stream: StreamId, number: u32) {
-        self.own.insert(stream, number);
+    /// Our own number in this life of the stream at a place.
+    pub fn own_number(&self, place: u32) -> Option<u32> {
+        self.own.get(place as usize).copied().filter(|number| *number != UNKNOWN)
+    }
+
+    /// Remembers our own number of the stream at a place.
+    pub fn set_own_number(&mut self, place: u32, number: u32) {
+        if self.own.len() <= place as usize {
+            self.own.resize(place as usize + 1, UNKNOWN);
+        }
+        if let Some(slot) = self.own.get_mut(place as usize) {
+            *slot = number;
+        }
+    }
+
+    /// Bytes of memory, roughly.
+    pub fn memory_bytes(&self) -> usize {
+        let places: usize = self.origins.values().map(|table| table.places.capacity()).sum();
+        (places + self.own.capacity()) * size_of::<u32>()
     }
 }
 
@@ -168,7 +195,7 @@ mod tests {
         tables.define(origin, 1, 40).unwrap();
         assert_eq!(tables.known(origin), 2);
         assert_eq!(tables.define(origin, 1, 41), Err(TableError::Conflict { origin, number: 1 }));
-        assert_eq!(tables.run(origin, 1), [Some(40)]);
+        assert_eq!(tables.run(origin, 1), [40]);
     }
 
     proptest! {

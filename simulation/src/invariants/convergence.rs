@@ -3,7 +3,7 @@
 
 use shoal_replication::{Readiness, Replica};
 
-use crate::life::Node;
+use crate::life::{self, Node};
 
 /// What the nodes do not agree on yet.
 pub fn check(nodes: &[Node]) -> Result<(), String> {
@@ -21,7 +21,7 @@ pub fn check(nodes: &[Node]) -> Result<(), String> {
         if !nodes.iter().all(|other| is_member(replica, other)) || members > nodes.len() {
             return Err(format!("{} counts {members} members; there are {}", node.name, nodes.len()));
         }
-        let answer = (store.answer_hash(), store.digest(), replica.members());
+        let answer = (store.answer_hash(), life::digest(store), replica.members());
         match first {
             None => first = Some((node, answer)),
             Some((other, known)) if known != answer => {

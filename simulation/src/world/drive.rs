@@ -73,8 +73,18 @@ impl World {
         self.run_due_timer(node);
         self.send_messages(node);
         self.begin_sync(node);
+        self.run_jobs(node);
         self.hear_events(node);
         self.arm_timer(node);
+    }
+
+    /// Flushes and merges are run on the spot.
+    fn run_jobs(&mut self, node: usize) {
+        let now_ms = self.now.as_millis() as i64;
+        let Some(life) = &mut self.nodes[node].life else { return };
+        while let Some(job) = life.replica.poll_job(now_ms) {
+            life.replica.handle_done(job.run());
+        }
     }
 
     fn run_due_timer(&mut self, node: usize) {

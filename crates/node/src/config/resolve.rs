@@ -15,6 +15,8 @@ const DATA: &str = "shoal-data";
 const LISTEN: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 7400);
 const PEER: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 7401);
 const CLUSTER: &str = "shoal";
+/// The default of `--totals`, in retentions.
+const TOTALS: u32 = 10;
 const RETENTION: Span = Span(Duration::from_secs(15 * 86_400));
 const SELF_METRICS: Every = Every::Interval(Duration::from_secs(15));
 /// More often costs more than the node's own work; more rarely, and its gauges drop out of answers.
@@ -44,6 +46,9 @@ impl TypedNode {
             keys: keys(self.cluster_key.as_deref(), peer)?,
             tokens: tokens(self.token_file.as_deref(), self.open.unwrap_or(false), listen)?,
             retention: self.retention.unwrap_or(RETENTION).0,
+            totals: self
+                .totals
+                .map_or(self.retention.unwrap_or(RETENTION).0.saturating_mul(TOTALS), |span| span.0),
             self_metrics: self_metrics(self.self_metrics.unwrap_or(SELF_METRICS))?,
         })
     }

@@ -66,6 +66,10 @@ pub(crate) struct TypedNode {
     /// How old a point may be when it arrives: 15d, 100y, 1h30m; longer costs disk [default: 15d]
     #[arg(long, value_name = "DURATION", env = "SHOAL_RETENTION", hide_env_values = true)]
     pub(crate) retention: Option<Span>,
+    /// How long the last value of a counter that ended is kept, so that sums over it do not fall [default: 10
+    /// times the retention]
+    #[arg(long, value_name = "DURATION", env = "SHOAL_TOTALS", hide_env_values = true)]
+    pub(crate) totals: Option<Span>,
 
     /// How often the node writes its own and its host's metrics, 1s to 5m, or off [default: 15s]
     #[arg(long, value_name = "DURATION|off", env = "SHOAL_SELF_METRICS", hide_env_values = true)]
@@ -108,6 +112,7 @@ impl TypedNode {
             token_file: self.token_file.or(other.token_file),
             open: self.open.or(other.open),
             retention: self.retention.or(other.retention),
+            totals: self.totals.or(other.totals),
             self_metrics: self.self_metrics.or(other.self_metrics),
             log: self.log.or(other.log),
             log_format: self.log_format.or(other.log_format),

@@ -33,8 +33,7 @@ impl v1::cluster_server::Cluster for Cluster {
 
 /// Everything that the node tells of the cluster, for gRPC and JSON alike.
 pub(super) fn members(context: &Context, status: EngineStatus) -> v1::MembersReply {
-    let EngineStatus { readiness, members, totals, frontier, holes, warnings, counters: _, digest: _ } =
-        status;
+    let EngineStatus { readiness, members, totals, frontier, holes, warnings, counters: _ } = status;
     let hole = |(id, hole): (shoal_store::FrameId, Hole)| v1::Hole {
         origin: id.origin.0.to_vec(),
         seq: id.seq,

@@ -1,7 +1,7 @@
 //! The HTTP doors: health, the cluster's state as JSON, metrics as text, and import of text.
 
 use axum::Router;
-use axum::extract::{DefaultBodyLimit, State};
+use axum::extract::{DefaultBodyLimit, Query, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Json, Response};
 use axum::routing::{get, post};
@@ -56,17 +56,26 @@ async fn metrics(State(context): State<Context>) -> Response {
     }
 }
 
-async fn cluster_state(State(context): State<Context>) -> Response {
-    match context.engine.status().await {
-        Ok(status) => {
-            let digest = status.digest;
-            Json(cluster_json(cluster::members(&context, status), digest)).into_response()
+/// `?digest=true` adds a digest of every point, which takes reading them.
+async fn cluster_state(
+    State(context): State<Context>,
+    Query(asked): Query<Vec<(String, String)>>,
+) -> Response {
+    let status = match context.engine.status().await {
+        Ok(status) => status,
+        Err(stopped) => return error(StatusCode::SERVICE_UNAVAILABLE, "unavailable", &stopped.to_string()),
+    };
+    let mut state = cluster_json(cluster::members(&context, status));
+    if asked.iter().any(|(name, value)| name == "digest" && value == "true") {
+        match context.engine.digest().await {
+            Ok(digest) => state["digest"] = json!(format!("{digest:032x}")),
+            Err(failed) => return error(StatusCode::SERVICE_UNAVAILABLE, "unavailable", &failed.to_string()),
         }
-        Err(stopped) => error(StatusCode::SERVICE_UNAVAILABLE, "unavailable", &stopped.to_string()),
     }
+    Json(state).into_response()
 }
 
-fn cluster_json(reply: v1::MembersReply, digest: u128) -> Value {
+fn cluster_json(reply: v1::MembersReply) -> Value {
     let v1::MembersReply { node, cluster, members, points, streams, series, frontier, warnings, holes } =
         reply;
     let hole = |hole: v1::Hole| json!({"origin": hex(&hole.origin), "seq": hole.seq, "reason": hole.reason});
@@ -78,7 +87,6 @@ fn cluster_json(reply: v1::MembersReply, digest: u128) -> Value {
         "streams": streams,
         "series": series,
         "frontier": hex(&frontier),
-        "digest": format!("{digest:032x}"),
         "warnings": warnings,
         "holes": holes.into_iter().map(hole).collect::<Vec<_>>(),
     })

@@ -40,6 +40,7 @@ fn held(status: &Status) -> Vec<Figure> {
         gauge("shoal_points", "Points held.", vec![], totals.points),
         gauge("shoal_streams", "Streams known.", vec![], totals.streams),
         gauge("shoal_series", "Series known.", vec![], totals.series),
+        gauge("shoal_block_bytes", "Bytes of the blocks on disk.", vec![], totals.block_bytes),
         gauge("shoal_journal_bytes", "Bytes of the journal on disk.", vec![], totals.journal_bytes),
         counter(
             "shoal_records_unreadable_total",

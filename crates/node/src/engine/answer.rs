@@ -3,10 +3,12 @@
 //! answer on every node.
 
 use shoal_merge::lens::{self, WriterPoints};
-use shoal_model::limits::READ_SERIES_MAX;
+use shoal_model::limits::{LIVE, READ_SERIES_MAX};
 use shoal_model::{Family, Kind, Labels, Matcher, Point, Writer, is_stale, time};
-use shoal_store::{SeriesView, Store, StreamView};
+use shoal_store::{BlockError, SeriesView, StreamView, View};
 use thiserror::Error;
+
+use super::ReadError;
 
 /// The label that a second family of a series appears with.
 const KIND_LABEL: &str = "__kind__";
@@ -64,35 +66,50 @@ pub struct Answer {
 #[error("the selector fits {0} series, more than the {READ_SERIES_MAX} of one answer: narrow it")]
 pub struct TooManySeries(pub usize);
 
-/// Answers a question from the store.
-pub fn series(store: &Store, question: &Question) -> Result<(Vec<SeriesValue>, Vec<String>), TooManySeries> {
-    let views = store.select(&question.matchers);
-    if views.len() > READ_SERIES_MAX {
-        return Err(TooManySeries(views.len()));
+/// The state of one moment, for answering on any thread.
+pub struct Snapshot {
+    /// The points.
+    pub view: View,
+    /// Hash of what was applied.
+    pub frontier: u128,
+    /// Why something may be missing.
+    pub warnings: Vec<String>,
+}
+
+impl Snapshot {
+    /// Answers a question.
+    pub fn answer(self, question: &Question) -> Result<Answer, ReadError> {
+        let found = self.view.select(&question.matchers);
+        if found.len() > READ_SERIES_MAX {
+            return Err(TooManySeries(found.len()).into());
+        }
+        let (mut series, mut warnings) = (Vec::with_capacity(found.len()), self.warnings);
+        for one in &found {
+            let value = value(&self.view, one, question)?;
+            warnings.extend(value.as_ref().filter(|_| one.is_second).map(|_| clash(one)));
+            series.extend(value);
+        }
+        Ok(Answer { series, frontier: self.frontier, warnings })
     }
-    let warnings = views.iter().filter(|view| view.is_second).map(clash).collect();
-    Ok((views.iter().filter_map(|view| value(view, question)).collect(), warnings))
 }
 
-fn clash(view: &SeriesView<'_>) -> String {
-    format!(
-        "series {} is also written as {}: that part is shown with a {KIND_LABEL} label",
-        view.labels, view.family
-    )
+fn clash(series: &SeriesView) -> String {
+    let SeriesView { labels, family, .. } = series;
+    format!("series {labels} is also written as {family}: that part is shown with a {KIND_LABEL} label")
 }
 
-fn value(view: &SeriesView<'_>, question: &Question) -> Option<SeriesValue> {
+fn value(view: &View, series: &SeriesView, question: &Question) -> Result<Option<SeriesValue>, BlockError> {
     let at_ms = question.at_ms.unwrap_or(EVER);
-    let streams: Vec<_> = view.streams.iter().map(writer_points).collect();
-    let point = lens::last(&streams, at_ms).filter(|point| !is_stale(point.value))?;
+    // The lens of samples looks a little past the moment.
+    let streams = view.read_series(series, i64::MIN..=at_ms.saturating_add(LIVE.as_millis() as i64))?;
+    let streams: Vec<_> = streams.iter().map(writer_points).collect();
+    let Some(point) = lens::last(&streams, at_ms).filter(|point| !is_stale(point.value)) else {
+        return Ok(None);
+    };
     let parts = if question.parts { parts(&streams, at_ms) } else { Vec::new() };
-    let kind = view.streams.first()?.kind;
-    Some(SeriesValue {
-        labels: labels(view.labels, view.is_second.then_some(view.family)),
-        kind,
-        point,
-        parts,
-    })
+    let kind = series.streams.first().map_or(Kind::Sample, |(_, kind, _)| *kind);
+    let labels = labels(&series.labels, series.is_second.then_some(series.family));
+    Ok(Some(SeriesValue { labels, kind, point, parts }))
 }
 
 fn parts(streams: &[WriterPoints<'_>], at_ms: i64) -> Vec<PartValue> {
@@ -103,8 +120,8 @@ fn parts(streams: &[WriterPoints<'_>], at_ms: i64) -> Vec<PartValue> {
     streams.iter().filter_map(part).collect()
 }
 
-fn writer_points<'a>(stream: &StreamView<'a>) -> WriterPoints<'a> {
-    WriterPoints { writer: stream.writer, kind: stream.kind, points: stream.points }
+fn writer_points(stream: &StreamView) -> WriterPoints<'_> {
+    WriterPoints { writer: stream.writer, kind: stream.kind, points: &stream.points }
 }
 
 fn labels(labels: &Labels, second: Option<Family>) -> Vec<(String, String)> {

@@ -8,16 +8,18 @@ use std::time::Duration;
 use anyhow::{Context, bail};
 use shoal_model::{Batch, Phase};
 use shoal_replication::{Acks, Class, Event, Readiness, Replica, Ticket};
-use shoal_store::SyncJob;
+use shoal_store::{Done, SyncJob};
 use shoal_transport::{Arrival, Mesh};
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::{Instant, sleep_until};
 
-use super::answer::{self, Answer, Question};
-use super::{Command, FamilyClash, ReadError, Status, Wiring, WriteError, Written};
+use super::{Command, FamilyClash, ReadError, Snapshot, Status, Wiring, WriteError, Written};
+use crate::doors::wall_ms;
 
 /// How long a node that leaves waits until another holds all that it wrote.
 const HAND_OVER: Duration = Duration::from_secs(3);
+/// Jobs of the store that may be under way: one of each kind.
+const JOBS_MAX: usize = 4;
 /// Messages taken in before their effects are carried out: groups syncs under load.
 const TAKE_MAX: usize = 64;
 
@@ -29,6 +31,7 @@ struct Driver {
     began: Instant,
     writes: HashMap<Ticket, (Vec<FamilyClash>, WriteReply)>,
     synced: mpsc::Sender<(SyncJob, io::Result<()>)>,
+    done: mpsc::Sender<Done>,
     readiness: watch::Sender<Readiness>,
     leaving: Option<(Instant, Vec<oneshot::Sender<()>>)>,
 }
@@ -41,6 +44,7 @@ pub(super) async fn run(
 ) -> anyhow::Result<()> {
     let Wiring { replica, mesh, mut arrivals, membership } = wiring;
     let (synced, mut syncs) = mpsc::channel(1);
+    let (done, mut jobs) = mpsc::channel(JOBS_MAX);
     let mut views = membership.views();
     views.mark_changed();
     // A node that begins a cluster is ready before anyone listens; gossip must hear of it all the same.
@@ -53,6 +57,7 @@ pub(super) async fn run(
         began: Instant::now(),
         writes: HashMap::new(),
         synced,
+        done,
         readiness,
         leaving: None,
     };
@@ -66,6 +71,7 @@ pub(super) async fn run(
                 let now = driver.now();
                 driver.replica.handle_synced(now, &job, result);
             }
+            Some(done) = jobs.recv() => driver.replica.handle_done(done),
             _ = arrivals.recv_many(&mut messages, TAKE_MAX) => driver.take_messages(&mut messages)?,
             _ = mailbox.recv_many(&mut commands, TAKE_MAX) => {
                 if commands.is_empty() || commands.iter().any(|command| matches!(command, Command::Stop)) {
@@ -132,6 +138,13 @@ impl Driver {
                 let _ = synced.blocking_send((job, result));
             });
         }
+        while let Some(job) = self.replica.poll_job(wall_ms()) {
+            let done = self.done.clone();
+            tokio::task::spawn_blocking(move || {
+                // The loop has ended if nobody takes it; what it was about is still in the journal.
+                let _ = done.blocking_send(job.run());
+            });
+        }
         while let Some(event) = self.replica.poll_event() {
             self.note(event)?;
         }
@@ -173,7 +186,7 @@ impl Driver {
         // Whoever asked may have gone away meanwhile: then the answer is dropped.
         match command {
             Command::Write { batch, acks, reply } => self.write(batch, acks, reply),
-            Command::Read { question, reply } => drop(reply.send(self.read(&question))),
+            Command::Snapshot { reply } => drop(reply.send(self.snapshot())),
             Command::Status { reply } => drop(reply.send(self.status())),
             Command::Forget { target, reply } => {
                 let now = self.now();
@@ -221,14 +234,17 @@ impl Driver {
         clashes
     }
 
-    fn read(&self, question: &Question) -> Result<Answer, ReadError> {
+    fn snapshot(&self) -> Result<Snapshot, ReadError> {
         let now = self.now();
         if let Some(reason) = self.replica.not_in_service(now) {
             return Err(ReadError::NotReady(reason));
         }
-        let (series, clashes) = answer::series(self.replica.store(), question)?;
-        let warnings = self.replica.warnings(now).into_iter().chain(clashes).collect();
-        Ok(Answer { series, frontier: self.replica.store().answer_hash(), warnings })
+        let store = self.replica.store();
+        Ok(Snapshot {
+            view: store.view(),
+            frontier: store.answer_hash(),
+            warnings: self.replica.warnings(now),
+        })
     }
 
     fn status(&self) -> Status {
@@ -239,7 +255,6 @@ impl Driver {
             totals: self.replica.totals(),
             counters: self.replica.counters(),
             frontier: self.replica.store().answer_hash(),
-            digest: self.replica.store().digest().0,
             holes: self.replica.store().holes().collect(),
             warnings: self.replica.warnings(now),
         }

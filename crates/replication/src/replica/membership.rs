@@ -4,6 +4,7 @@
 
 use std::time::Duration;
 
+use bytes::Bytes;
 use shoal_model::{NodeId, View};
 use shoal_store::StoreError;
 use thiserror::Error;
@@ -115,6 +116,7 @@ impl Replica {
         if !self.members.join(member.clone()) {
             return;
         }
+        self.keep_members();
         let gave_us_up = member.node == self.config.node
             && member.status == Status::Forgotten
             && member.incarnation == self.config.incarnation;
@@ -122,6 +124,12 @@ impl Replica {
         if gave_us_up && let Err(error) = self.write_join(member.round + 1) {
             tracing::error!(%error, "this node was forgotten and cannot join again");
         }
+    }
+
+    /// The store hands the members back at the next start.
+    pub(super) fn keep_members(&mut self) {
+        let bodies = self.members.iter().map(|member| Bytes::from(member.encode()));
+        self.store.keep_members(bodies.collect());
     }
 
     /// Goes into service when what it waits for has come.

@@ -36,6 +36,8 @@ pub struct Totals {
     pub series: u64,
     /// Bytes of the journal.
     pub journal_bytes: u64,
+    /// Bytes of the blocks.
+    pub block_bytes: u64,
     /// Records passed over since the start because their writer made them unreadable.
     pub unreadable_records: u64,
 }
@@ -71,6 +73,7 @@ impl Replica {
             streams: self.store.stream_count() as u64,
             series: self.store.series_count() as u64,
             journal_bytes: self.store.journal_bytes(),
+            block_bytes: self.store.block_bytes(),
             unreadable_records: self.store.unreadable_records(),
         }
     }

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use shoal_model::{Kind, Labels, Phase, Point, Profile, Sighting, Stream, StreamPoints, Writer};
-use shoal_store::{FrameId, MemoryDisk};
+use shoal_store::{FrameId, MemoryDisk, Options};
 
 use super::*;
 use crate::limits::{CATCH_UP, FORGET_AFTER};
@@ -26,6 +26,12 @@ struct World {
     nodes: BTreeMap<NodeId, Node>,
     cut: BTreeSet<(NodeId, NodeId)>,
     down: BTreeSet<NodeId>,
+}
+
+/// Small memtables, so that flushes and merges happen.
+fn options() -> Options {
+    let century = Duration::from_secs(100 * 365 * 86_400);
+    Options { memtable_points: (50, 50), retention: century, ..Options::default() }
 }
 
 fn id(n: u8) -> NodeId {
@@ -74,7 +80,7 @@ impl World {
 
     fn start(&mut self, n: u8, life: u64, join: &[u8], disk: MemoryDisk) {
         let config = config(n, life, join);
-        let opened = Store::open(Arc::new(disk.clone()), config.origin).unwrap();
+        let opened = Store::open(Arc::new(disk.clone()), config.origin, options()).unwrap();
         let mut replica = Replica::new(config, opened).unwrap();
         // Each node's clock begins anew; here all share one, which is as good.
         replica.next_beat = self.now;
@@ -178,7 +184,9 @@ impl World {
                 .map(|(_, node)| node.replica.store())
         };
         let first = up().next().unwrap();
-        up().all(|store| (store.answer_hash(), store.digest()) == (first.answer_hash(), first.digest()))
+        up().all(|store| {
+            (store.answer_hash(), store.digest().unwrap()) == (first.answer_hash(), first.digest().unwrap())
+        })
     }
 
     fn cut_both(&mut self, a: u8, b: u8) {
@@ -191,6 +199,9 @@ impl Node {
         while let Some(job) = self.replica.poll_sync() {
             let result = job.run();
             self.replica.handle_synced(now, &job, result);
+        }
+        while let Some(job) = self.replica.poll_job(now.as_millis() as i64) {
+            self.replica.handle_done(job.run());
         }
         self.events.extend(std::iter::from_fn(|| self.replica.poll_event()));
     }
@@ -302,7 +313,7 @@ fn a_wiped_node_takes_its_name_back_as_a_new_node() {
     let mut newcomer = config(4, 1, &[1]);
     newcomer.name = "n3".into();
     let disk = MemoryDisk::new();
-    let opened = Store::open(Arc::new(disk.clone()), newcomer.origin).unwrap();
+    let opened = Store::open(Arc::new(disk.clone()), newcomer.origin, options()).unwrap();
     let replica = Replica::new(newcomer, opened).unwrap();
     world.nodes.insert(id(4), Node { replica, disk, life: 1, events: Vec::new() });
     world.run_until("the old node is forgotten everywhere", |world| {
@@ -331,8 +342,9 @@ fn rot_is_reported_while_alone_and_pulled_from_a_peer() {
     let disk = world.node(1).disk.clone();
     world.down.insert(id(1));
     let segment = "journal/0000000000000001.seg";
-    let holes =
-        |disk: &MemoryDisk| Store::open(Arc::new(disk.clone()), origin(1, 9)).unwrap().store.holes().count();
+    let holes = |disk: &MemoryDisk| {
+        Store::open(Arc::new(disk.clone()), origin(1, 9), options()).unwrap().store.holes().count()
+    };
     // Rot in a table or a commit makes no hole of its own kind: look for a frame.
     let mut rotten = (disk.file_len(segment).unwrap() / 2..).step_by(7).filter(|at| {
         disk.rot(segment, *at, 1);
@@ -351,7 +363,7 @@ fn rot_is_reported_while_alone_and_pulled_from_a_peer() {
 #[test]
 fn frames_under_our_own_origin_that_we_did_not_write_are_refused() {
     let mut world = World::of_three();
-    let mut forger = Store::open(Arc::new(MemoryDisk::new()), origin(1, 1)).unwrap().store;
+    let mut forger = Store::open(Arc::new(MemoryDisk::new()), origin(1, 1), options()).unwrap().store;
     let frames: Vec<_> =
         (1..=20).map(|time| forger.append(&batch(6, time, 1.0), &[]).unwrap().frame).collect();
     let points = world.replica(1).store().point_count();
@@ -473,7 +485,7 @@ fn a_node_that_died_before_it_took_its_old_place_takes_it_in_its_next_life() {
     let disk = MemoryDisk::new();
     for life in 1..=2 {
         let config = Config { name: "n3".into(), ..config(4, life, &[1]) };
-        let opened = Store::open(Arc::new(disk.clone()), config.origin).unwrap();
+        let opened = Store::open(Arc::new(disk.clone()), config.origin, options()).unwrap();
         let mut replica = Replica::new(config, opened).unwrap();
         replica.next_beat = world.now;
         world.nodes.insert(id(4), Node { replica, disk: disk.clone(), life, events: Vec::new() });
@@ -493,7 +505,7 @@ fn a_node_that_died_before_it_took_its_old_place_takes_it_in_its_next_life() {
 fn a_write_that_outlasts_its_time_rings_no_timer_and_a_disk_that_syncs_no_more_ends_it() {
     let disk = MemoryDisk::new();
     let config = config(1, 1, &[]);
-    let opened = Store::open(Arc::new(disk.clone()), config.origin).unwrap();
+    let opened = Store::open(Arc::new(disk.clone()), config.origin, options()).unwrap();
     let mut replica = Replica::new(config, opened).unwrap();
     let ticket = replica.submit(Duration::ZERO, &batch(9, 1, 1.0), Acks::Auto).unwrap();
     let job = replica.poll_sync().unwrap();

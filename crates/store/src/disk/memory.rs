@@ -90,8 +90,11 @@ impl Disk for MemoryDisk {
     fn list(&self, path: &str) -> io::Result<Vec<String>> {
         let prefix = if path.is_empty() { String::new() } else { format!("{path}/") };
         let state = self.state();
-        let names = state.live.keys().filter_map(|name| name.strip_prefix(&prefix));
-        Ok(names.filter(|name| !name.contains('/')).map(str::to_owned).collect())
+        let below = state.live.keys().filter_map(|name| name.strip_prefix(&prefix));
+        let mut names: Vec<_> = below.filter_map(|name| name.split('/').next()).map(str::to_owned).collect();
+        names.sort();
+        names.dedup();
+        Ok(names)
     }
 
     fn create(&self, path: &str) -> io::Result<Arc<dyn DiskFile>> {

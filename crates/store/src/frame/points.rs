@@ -6,58 +6,67 @@ use shoal_model::limits::BATCH_POINTS_MAX;
 
 use crate::bytes::{Malformed, Reader, put_signed, put_varint, unzigzag, zigzag};
 
-/// The points of one stream of an origin.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Column {
-    /// The stream's number in the origin's table.
-    pub number: u32,
-    /// Its points, in the sender's order.
-    pub points: Vec<Point>,
-}
-
-/// Writes a points record's body.
-pub fn encode(columns: &[Column]) -> Vec<u8> {
-    let mut out = Vec::with_capacity(columns.iter().map(|column| 8 + column.points.len() * 6).sum());
-    put_varint(&mut out, columns.len() as u64);
-    let (mut number, mut time) = (0, 0_i64);
-    for column in columns {
-        put_signed(&mut out, i64::from(column.number) - number);
-        number = i64::from(column.number);
-        put_varint(&mut out, column.points.len() as u64);
+/// Writes a points record's body: for each stream its number in the origin's table and how many of the points
+/// are its own, which follow one another.
+pub fn encode(streams: &[(u32, u32)], points: &[Point]) -> Vec<u8> {
+    let mut out = Vec::with_capacity(16 + streams.len() * 4 + points.len() * 6);
+    put_varint(&mut out, streams.len() as u64);
+    let (mut number, mut time, mut rest) = (0, 0_i64, points);
+    for (stream, count) in streams {
+        let (own, after) = rest.split_at(rest.len().min(*count as usize));
+        rest = after;
+        put_signed(&mut out, i64::from(*stream) - number);
+        number = i64::from(*stream);
+        put_varint(&mut out, own.len() as u64);
         let mut previous = time;
-        for (i, point) in column.points.iter().enumerate() {
+        for point in own {
             put_signed(&mut out, point.time.wrapping_sub(previous));
             previous = point.time;
-            if i == 0 {
-                time = point.time;
-            }
         }
-        column.points.iter().for_each(|point| put_value(&mut out, point.value));
+        time = own.first().map_or(time, |point| point.time);
+        own.iter().for_each(|point| put_value(&mut out, point.value));
     }
     out
 }
 
-/// Reads a points record's body. Fails on bytes that no writer makes; never allocates more than the bytes
-/// could hold.
-pub fn decode(body: &[u8]) -> Result<Vec<Column>, Malformed> {
+/// Reads a points record's body, stream by stream: each stream's number and its points. Fails on bytes that no
+/// writer makes; never allocates more than the bytes could hold.
+pub fn columns(
+    body: &[u8],
+) -> Result<impl Iterator<Item = Result<(u32, Vec<Point>), Malformed>> + '_, Malformed> {
     let mut reader = Reader::new(body);
     let count = reader.count()?;
     if count > reader.rest().len() {
         return Err(Malformed);
     }
-    let mut columns = Vec::with_capacity(count);
-    let (mut number, mut time) = (0_i64, 0_i64);
-    for _ in 0..count {
-        number = number.checked_add(reader.signed()?).ok_or(Malformed)?;
-        let len = reader.count()?;
-        if len > reader.rest().len() / 2 || len > BATCH_POINTS_MAX {
-            return Err(Malformed);
+    let (mut number, mut time, mut left) = (0_i64, 0_i64, count);
+    Ok(std::iter::from_fn(move || {
+        if left == 0 {
+            let surplus = std::mem::replace(&mut reader, Reader::new(&[]));
+            return (!surplus.is_empty()).then_some(Err(Malformed));
         }
-        let points = take_points(&mut reader, len, time)?;
-        time = points.first().map_or(time, |point| point.time);
-        columns.push(Column { number: u32::try_from(number).map_err(|_| Malformed)?, points });
+        left -= 1;
+        let column = take_column(&mut reader, &mut number, &mut time);
+        if column.is_err() {
+            (left, reader) = (0, Reader::new(&[]));
+        }
+        Some(column)
+    }))
+}
+
+fn take_column(
+    reader: &mut Reader<'_>,
+    number: &mut i64,
+    time: &mut i64,
+) -> Result<(u32, Vec<Point>), Malformed> {
+    *number = number.checked_add(reader.signed()?).ok_or(Malformed)?;
+    let len = reader.count()?;
+    if len > reader.rest().len() / 2 || len > BATCH_POINTS_MAX {
+        return Err(Malformed);
     }
-    if reader.is_empty() { Ok(columns) } else { Err(Malformed) }
+    let points = take_points(reader, len, *time)?;
+    *time = points.first().map_or(*time, |point| point.time);
+    Ok((u32::try_from(*number).map_err(|_| Malformed)?, points))
 }
 
 fn take_points(reader: &mut Reader<'_>, len: usize, mut time: i64) -> Result<Vec<Point>, Malformed> {
@@ -116,8 +125,16 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    fn round_trip(columns: &[Column]) {
-        assert_eq!(decode(&encode(columns)).as_deref(), Ok(columns));
+    type Column = (u32, Vec<Point>);
+
+    fn encoded(columns: &[Column]) -> Vec<u8> {
+        let streams: Vec<_> = columns.iter().map(|(number, points)| (*number, points.len() as u32)).collect();
+        let points: Vec<_> = columns.iter().flat_map(|(_, points)| points.clone()).collect();
+        encode(&streams, &points)
+    }
+
+    fn decoded(body: &[u8]) -> Result<Vec<Column>, Malformed> {
+        columns(body)?.collect()
     }
 
     #[test]
@@ -125,32 +142,38 @@ mod tests {
         let values =
             [0.0, -0.0, f64::NAN, shoal_model::stale(), f64::INFINITY, -1e-300, 0.1, 1e22, EXACT_MAX, 12.34];
         let points = values.into_iter().enumerate().map(|(i, value)| Point::new(i as i64, value)).collect();
-        round_trip(&[Column { number: 9, points }]);
+        let column = vec![(9, points)];
+        assert_eq!(decoded(&encoded(&column)), Ok(column));
     }
 
     #[test]
     fn the_golden_record_stays_the_same() {
-        let column =
-            Column { number: 1, points: vec![Point::new(1000, 2.5), Point::new(1001, f64::INFINITY)] };
-        assert_eq!(encode(&[column]), b"\x01\x02\x02\xd0\x0f\x02\xa1\x06\x0f\0\0\0\0\0\0\xf0\x7f");
+        let column = (1, vec![Point::new(1000, 2.5), Point::new(1001, f64::INFINITY)]);
+        assert_eq!(encoded(&[column]), b"\x01\x02\x02\xd0\x0f\x02\xa1\x06\x0f\0\0\0\0\0\0\xf0\x7f");
+    }
+
+    #[test]
+    fn surplus_bytes_are_an_error() {
+        let mut body = encoded(&[(1, vec![Point::new(1, 1.0)])]);
+        body.push(0);
+        assert_eq!(decoded(&body), Err(Malformed));
     }
 
     prop_compose! {
         fn column()(number: u32, points in prop::collection::vec((any::<i64>(), any::<u64>()), 0..20)) -> Column {
-            let points = points.into_iter().map(|(time, bits)| Point::new(time, f64::from_bits(bits))).collect();
-            Column { number, points }
+            (number, points.into_iter().map(|(time, bits)| Point::new(time, f64::from_bits(bits))).collect())
         }
     }
 
     proptest! {
         #[test]
         fn columns_round_trip(columns in prop::collection::vec(column(), 0..6)) {
-            round_trip(&columns);
+            prop_assert_eq!(decoded(&encoded(&columns)), Ok(columns));
         }
 
         #[test]
         fn hostile_bytes_never_panic(bytes in prop::collection::vec(any::<u8>(), 0..60)) {
-            let _ = decode(&bytes);
+            let _ = decoded(&bytes);
         }
     }
 }

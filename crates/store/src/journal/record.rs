@@ -20,11 +20,13 @@ pub enum RecordKind {
     Table = 2,
     /// A group commit: how far the journal was synced.
     Commit = 3,
+    /// The index of a closed segment, in a file of its own.
+    Index = 4,
 }
 
 impl RecordKind {
     fn from_code(code: u8) -> Option<Self> {
-        [Self::Frame, Self::Table, Self::Commit].into_iter().find(|kind| *kind as u8 == code)
+        [Self::Frame, Self::Table, Self::Commit, Self::Index].into_iter().find(|kind| *kind as u8 == code)
     }
 }
 
@@ -38,13 +40,18 @@ pub(super) struct RecordHeader {
 
 pub(super) fn encode(kind: RecordKind, body: &[u8]) -> Vec<u8> {
     let mut out = Vec::with_capacity(HEADER_BYTES + body.len());
+    encode_into(kind, body, &mut out);
+    out
+}
+
+/// Adds a record to an empty buffer.
+pub(super) fn encode_into(kind: RecordKind, body: &[u8], out: &mut Vec<u8>) {
     out.extend_from_slice(&MAGIC);
     out.extend_from_slice(&[kind as u8, 0]);
     out.extend_from_slice(&(body.len() as u32).to_le_bytes());
     out.extend_from_slice(&crc32c::crc32c(body).to_le_bytes());
-    out.extend_from_slice(&crc32c::crc32c(&out).to_le_bytes());
+    out.extend_from_slice(&crc32c::crc32c(out).to_le_bytes());
     out.extend_from_slice(body);
-    out
 }
 
 pub(super) fn header(bytes: &[u8]) -> Option<RecordHeader> {

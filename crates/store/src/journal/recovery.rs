@@ -1,12 +1,17 @@
 //! Opens a journal that a past life wrote: finds the last group commit, cuts the torn tail after it, reports
-//! rot before it, and starts a new segment (a recovered one is never appended to).
+//! rot before it, and starts a new segment (a recovered one is never appended to). Segments that end before the
+//! checkpoint are not read: their index says what they hold.
 
 use std::collections::BTreeMap;
 use std::io;
 use std::sync::Arc;
 
+use super::index::{Index, Slot};
 use super::scan::{Stretch, scan};
-use super::{Commit, DIRECTORY, Journal, Location, Position, RecordKind, Rot, SEGMENT_MAGIC, number, path};
+use super::{
+    Commit, DIRECTORY, Journal, Location, Position, RecordKind, Rot, SEGMENT_MAGIC, Segment, index_path,
+    number, path,
+};
 use crate::disk::{Disk, DiskFile, read_all};
 use crate::frame::{Frame, FrameError, FrameId};
 
@@ -23,7 +28,7 @@ pub struct Entry {
 pub struct Recovered {
     /// The journal, ready to be appended to; all of it is synced.
     pub journal: Journal,
-    /// Whole records in the order they were written, but for commits.
+    /// Whole records from the checkpoint on, in the order they were written, but for commits.
     pub entries: Vec<Entry>,
     /// Rot before the last commit.
     pub rot: Vec<Rot>,
@@ -33,65 +38,88 @@ pub struct Recovered {
     pub heads: Vec<FrameId>,
 }
 
-struct Segment {
+struct Scanned {
     number: u64,
     file: Arc<dyn DiskFile>,
     len: usize,
     stretches: Vec<Stretch>,
     commits: Vec<Commit>,
+    index: Index,
 }
 
 impl Journal {
-    /// Recovers the journal below `disk`, which may be empty.
-    pub fn open(disk: Arc<dyn Disk>) -> io::Result<Recovered> {
+    /// Recovers the journal below `disk`, which may be empty, from a checkpoint on.
+    pub fn open(disk: Arc<dyn Disk>, checkpoint: Position) -> io::Result<Recovered> {
         disk.create_dir(DIRECTORY)?;
-        let mut segments = load(&*disk)?;
-        let commits: Vec<Commit> = segments.iter().flat_map(|segment| segment.commits.clone()).collect();
-        let synced = commits.iter().map(|commit| commit.synced).max().unwrap_or_default();
-        let cut_bytes = cut_torn_tail(&*disk, &mut segments, synced)?;
-        let mut heads: BTreeMap<_, u64> = BTreeMap::new();
-        for FrameId { origin, seq } in commits.iter().map(|commit| commit.head) {
-            heads.entry(origin).and_modify(|known| *known = seq.max(*known)).or_insert(seq);
+        let numbers: Vec<u64> = disk.list(DIRECTORY)?.iter().filter_map(|name| number(name)).collect();
+        let mut segments = BTreeMap::new();
+        let mut scanned = Vec::new();
+        for number in &numbers {
+            let file = disk.open(&path(*number))?;
+            match Index::load(&*disk, &index_path(*number)) {
+                Some(index) if *number < checkpoint.segment => {
+                    let spans = index.spans();
+                    segments.insert(*number, Segment { file, len: index.len, spans, index: None });
+                }
+                _ => scanned.push(Scanned::read(*number, file)?),
+            }
         }
-        let (entries, rot) = sift(&segments);
-        let next = segments.last().map_or(1, |segment| segment.number + 1);
-        segments.iter().try_for_each(|segment| segment.file.sync())?;
-        let open = segments.into_iter().map(|segment| (segment.number, segment.file)).collect();
-        let mut journal = Self { disk, segments: open, unsynced: Vec::new(), end: Position::default() };
+        let commits: Vec<Commit> = scanned.iter().flat_map(|segment| segment.commits.clone()).collect();
+        let synced = commits.iter().map(|commit| commit.synced).max().unwrap_or_default();
+        let cut_bytes = cut_torn_tail(&*disk, &mut scanned, synced)?;
+        let (entries, rot) = sift(&scanned, checkpoint);
+        for segment in scanned {
+            segment.file.sync()?;
+            segment.index.save(&*disk, &index_path(segment.number))?;
+            let spans = segment.index.spans();
+            let len = segment.len as u64;
+            segments.insert(segment.number, Segment { file: segment.file, len, spans, index: None });
+        }
+        let next = numbers.last().map_or(1, |last| last + 1);
+        let mut journal =
+            Self { disk, segments, unsynced: Vec::new(), end: Position::default(), record: Vec::new() };
         journal.open_segment(next)?;
         let synced = journal.end;
         journal.commit(&Commit { synced, head: FrameId { origin: Default::default(), seq: 0 } })?;
-        let heads =
-            heads.into_iter().filter(|(_, seq)| *seq > 0).map(|(origin, seq)| FrameId { origin, seq });
-        Ok(Recovered { journal, entries, rot, cut_bytes, heads: heads.collect() })
+        Ok(Recovered { journal, entries, rot, cut_bytes, heads: heads(&commits) })
     }
 }
 
-fn load(disk: &dyn Disk) -> io::Result<Vec<Segment>> {
-    let mut segments = Vec::new();
-    for number in disk.list(DIRECTORY)?.iter().filter_map(|name| number(name)) {
-        let file = disk.open(&path(number))?;
-        let content = read_all(&*file)?;
-        let start = if content.starts_with(SEGMENT_MAGIC) { SEGMENT_MAGIC.len() } else { 0 };
-        let stretches = scan(&content, start);
-        let commits = stretches.iter().filter_map(|stretch| commit(&content, stretch)).collect();
-        segments.push(Segment { number, file, len: content.len(), stretches, commits });
-    }
-    Ok(segments)
-}
-
-fn commit(content: &[u8], stretch: &Stretch) -> Option<Commit> {
-    match *stretch {
-        Stretch::Whole { kind: Some(RecordKind::Commit), offset, len } => {
-            content.get(offset..offset + len).and_then(|body| Commit::decode(body).ok())
+/// The index of a closed segment, from its file or by reading the segment.
+pub(super) fn index_of(disk: &dyn Disk, number: u64, file: &dyn DiskFile) -> io::Result<Index> {
+    match Index::load(disk, &index_path(number)) {
+        Some(index) => Ok(index),
+        None => {
+            let content = read_all(file)?;
+            let stretches = scan(&content, start(&content));
+            Ok(index(&content, &stretches))
         }
-        _ => None,
     }
 }
 
-impl Segment {
+impl Scanned {
+    fn read(number: u64, file: Arc<dyn DiskFile>) -> io::Result<Self> {
+        let content = read_all(&*file)?;
+        let stretches = scan(&content, start(&content));
+        let commits = stretches.iter().filter_map(|stretch| commit(&content, stretch)).collect();
+        let index = index(&content, &stretches);
+        Ok(Self { number, file, len: content.len(), stretches, commits, index })
+    }
+
     fn position(&self, offset: usize) -> Position {
         Position { segment: self.number, offset: offset as u64 }
+    }
+
+    /// Cuts the segment before one of its stretches.
+    fn cut(&mut self, bad: usize) -> io::Result<u64> {
+        let Some(Stretch::Bad { offset, .. }) = self.stretches.get(bad).copied() else { return Ok(0) };
+        let cut = (self.len - offset) as u64;
+        self.stretches.truncate(bad);
+        self.len = offset;
+        self.file.truncate(offset as u64)?;
+        let content = read_all(&*self.file)?;
+        self.index = index(&content, &self.stretches);
+        Ok(cut)
     }
 
     /// The frame that a broken record was, if the frame's own header is still whole.
@@ -106,8 +134,41 @@ impl Segment {
     }
 }
 
+fn start(content: &[u8]) -> usize {
+    if content.starts_with(SEGMENT_MAGIC) { SEGMENT_MAGIC.len() } else { 0 }
+}
+
+fn index(content: &[u8], stretches: &[Stretch]) -> Index {
+    let mut index = Index { len: content.len() as u64, ..Index::default() };
+    for stretch in stretches {
+        if let Stretch::Whole { kind: Some(RecordKind::Frame), offset, len } = *stretch
+            && let Some(id) = content.get(offset..offset + len).and_then(Frame::peek)
+        {
+            index.insert(id, Slot { offset: offset as u64, len: len as u32 });
+        }
+    }
+    index
+}
+
+fn commit(content: &[u8], stretch: &Stretch) -> Option<Commit> {
+    match *stretch {
+        Stretch::Whole { kind: Some(RecordKind::Commit), offset, len } => {
+            content.get(offset..offset + len).and_then(|body| Commit::decode(body).ok())
+        }
+        _ => None,
+    }
+}
+
+fn heads(commits: &[Commit]) -> Vec<FrameId> {
+    let mut heads: BTreeMap<_, u64> = BTreeMap::new();
+    for FrameId { origin, seq } in commits.iter().map(|commit| commit.head).filter(|head| head.seq > 0) {
+        heads.entry(origin).and_modify(|known| *known = seq.max(*known)).or_insert(seq);
+    }
+    heads.into_iter().map(|(origin, seq)| FrameId { origin, seq }).collect()
+}
+
 /// Cuts at the first bad stretch that was never synced: what comes after it was never promised to anyone.
-fn cut_torn_tail(disk: &dyn Disk, segments: &mut Vec<Segment>, synced: Position) -> io::Result<u64> {
+fn cut_torn_tail(disk: &dyn Disk, segments: &mut Vec<Scanned>, synced: Position) -> io::Result<u64> {
     let torn = segments.iter().enumerate().find_map(|(index, segment)| {
         let bad = segment.stretches.iter().position(|stretch| match stretch {
             Stretch::Bad { offset, .. } => segment.position(*offset) >= synced,
@@ -119,28 +180,27 @@ fn cut_torn_tail(disk: &dyn Disk, segments: &mut Vec<Segment>, synced: Position)
     let mut cut = 0;
     for segment in segments.drain(index + 1..) {
         cut += segment.len as u64;
+        super::remove_if_there(disk, &index_path(segment.number))?;
         disk.remove(&path(segment.number))?;
     }
-    if let Some(segment) = segments.get_mut(index)
-        && let Some(Stretch::Bad { offset, .. }) = segment.stretches.get(bad).copied()
-    {
-        cut += (segment.len - offset) as u64;
-        segment.stretches.truncate(bad);
-        segment.file.truncate(offset as u64)?;
+    if let Some(segment) = segments.get_mut(index) {
+        cut += segment.cut(bad)?;
     }
     disk.sync_dir(DIRECTORY)?;
     Ok(cut)
 }
 
-fn sift(segments: &[Segment]) -> (Vec<Entry>, Vec<Rot>) {
+fn sift(segments: &[Scanned], checkpoint: Position) -> (Vec<Entry>, Vec<Rot>) {
     let (mut entries, mut rot) = (Vec::new(), Vec::new());
     for segment in segments {
         for stretch in &segment.stretches {
             match *stretch {
-                Stretch::Whole { kind: Some(RecordKind::Commit) | None, .. } => {}
+                Stretch::Whole { kind: Some(RecordKind::Commit | RecordKind::Index) | None, .. } => {}
                 Stretch::Whole { kind: Some(kind), offset, len } => {
                     let location = Location { position: segment.position(offset), len: len as u32 };
-                    entries.push(Entry { kind, location });
+                    if location.position >= checkpoint {
+                        entries.push(Entry { kind, location });
+                    }
                 }
                 Stretch::Bad { offset, len, body } => {
                     let frame = body.and_then(|body| segment.broken_frame(body, offset + len));

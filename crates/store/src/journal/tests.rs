@@ -6,7 +6,7 @@ use super::*;
 use crate::disk::memory::MemoryDisk;
 
 fn open(disk: &MemoryDisk) -> Recovered {
-    Journal::open(Arc::new(disk.clone())).unwrap()
+    Journal::open(Arc::new(disk.clone()), Position::default()).unwrap()
 }
 
 fn bodies(recovered: &Recovered) -> Vec<Bytes> {

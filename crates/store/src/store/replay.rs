@@ -1,27 +1,33 @@
-//! Opening a store: the journal's records are read once in order; tables name the streams, frames bring the
-//! points. What has rotted, or lost the table it needs, becomes a hole.
+//! Opening a store: the manifest names the blocks, the catalogue and the tables; the journal is read from the
+//! checkpoint on. What has rotted there, or lost the table it needs, becomes a hole.
 
-use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 use std::io;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use shoal_merge::{Digest, Frontier};
+use shoal_merge::Frontier;
 use shoal_model::Origin;
 
-use super::{Hole, Store};
-use crate::catalogue::Catalogue;
+use super::{Files, Hole, Options, Store, background};
+use crate::base::Base;
+use crate::block::{self, Block};
+use crate::catalogue::{CatalogueFile, SharedCatalogue};
 use crate::disk::Disk;
+use crate::flush::into_io;
 use crate::frame::{Frame, FrameId};
 use crate::journal::{Entry, Journal, Location, RecordKind, Recovered, Rot};
-use crate::points::Points;
+use crate::manifest::Manifest;
+use crate::memtable::{Memtable, Recycled};
+use crate::table::file::TableFile;
 use crate::table::{Chunk, Tables};
+use crate::windows::Windows;
 
 /// A store and what its replay found.
 pub struct Opened {
     /// The store; all that it holds is synced.
     pub store: Store,
-    /// Bodies of the member records of all frames, in the journal's order.
+    /// Bodies of the member records, those kept by the checkpoint first.
     pub members: Vec<Bytes>,
     /// What an operator should know.
     pub replayed: Replayed,
@@ -41,63 +47,79 @@ pub struct Replayed {
 impl Store {
     /// Opens the store below `disk`, which may be empty, to write frames under the origin `own`, which must
     /// never have been used before.
-    pub fn open(disk: Arc<dyn Disk>, own: Origin) -> io::Result<Opened> {
-        let Recovered { journal, entries, rot, cut_bytes, heads } = Journal::open(disk)?;
+    pub fn open(disk: Arc<dyn Disk>, own: Origin, options: Options) -> io::Result<Opened> {
+        let manifest = Manifest::load(&*disk)?;
+        let (catalogue, catalogue_file) =
+            CatalogueFile::load(Arc::clone(&disk), manifest.catalogue_len).map_err(io::Error::other)?;
+        let mut tables = Tables::default();
+        let table_file = TableFile::open(&*disk, manifest.tables, &mut tables)?;
+        let windows = open_blocks(&*disk, &manifest)?;
+        let base = Base::load(&*disk, manifest.base)?;
+        let Recovered { journal, entries, rot, cut_bytes, heads } =
+            Journal::open(Arc::clone(&disk), manifest.checkpoint)?;
         let mut store = Self {
             own,
+            options,
             journal,
             failed: None,
-            tables: Tables::default(),
-            catalogue: Catalogue::default(),
-            points: Points::default(),
-            digest: Digest::default(),
-            index: BTreeMap::new(),
-            holes: BTreeMap::new(),
-            applied: Frontier::default(),
+            tables,
+            fresh_runs: Vec::new(),
+            catalogue: SharedCatalogue::new(catalogue),
+            files: Some(Files { catalogue: catalogue_file, tables: table_file }),
+            active: Arc::new(Memtable::default()),
+            frozen: None,
+            recycled: Recycled::default(),
+            windows,
+            base,
+            horizon_ms: i64::MIN,
+            background: background::State::default(),
+            members: manifest.members.clone(),
+            holes: manifest.holes.iter().map(|id| (*id, Hole::Rot)).collect(),
+            applied: Frontier::from_entries(manifest.applied.iter().copied()),
             synced: Frontier::default(),
             syncing: None,
             unreadable: 0,
+            manifest,
+            disk,
         };
-        let (members, frames) = store.replay(&entries)?;
-        store.find_holes(&heads);
+        let mut members = store.members.clone();
+        let frames = store.replay(&entries, &heads, &mut members)?;
         store.synced = store.applied.clone();
+        store.remove_strangers()?;
         Ok(Opened { store, members, replayed: Replayed { frames, cut_bytes, rot } })
     }
 
-    fn replay(&mut self, entries: &[Entry]) -> io::Result<(Vec<Bytes>, u64)> {
-        let (mut members, mut waiting, mut frames) = (Vec::new(), Vec::new(), 0);
+    fn replay(&mut self, entries: &[Entry], heads: &[FrameId], members: &mut Vec<Bytes>) -> io::Result<u64> {
+        let (mut waiting, mut found) = (Vec::new(), Vec::new());
         for entry in entries {
             let body = self.journal.read(entry.location)?;
             match entry.kind {
                 RecordKind::Table => self.replay_table(&body),
                 RecordKind::Frame => match Frame::decode(body) {
                     Ok(frame) if self.can_read(&frame) => {
-                        frames += 1;
-                        members.append(&mut self.replay_frame(&frame, entry.location));
+                        found.push(frame.id());
+                        self.make_room_inline()?;
+                        members.append(&mut self.join_frame(&frame));
                     }
-                    Ok(_) => waiting.push(entry.location),
+                    Ok(frame) => waiting.push((frame.id(), entry.location)),
                     Err(_) => {}
                 },
-                RecordKind::Commit => {}
+                RecordKind::Commit | RecordKind::Index => {}
             }
         }
-        for location in waiting {
-            let Ok(frame) = Frame::decode(self.journal.read(location)?) else { continue };
-            frames += 1;
-            if self.can_read(&frame) {
-                members.append(&mut self.replay_frame(&frame, location));
-            } else {
-                self.place_frame(frame.id(), location);
-                self.holes.insert(frame.id(), Hole::NoTable(location));
-            }
+        for (id, location) in waiting {
+            found.push(id);
+            members.append(&mut self.retry(id, location));
         }
-        Ok((members, frames))
+        let frames = found.len() as u64;
+        self.find_holes(found, heads);
+        Ok(frames)
     }
 
     fn replay_table(&mut self, body: &[u8]) {
-        if let Ok(chunk) = Chunk::decode(body)
-            && let Err(error) = self.define_streams(&chunk)
-        {
+        let Ok(chunk) = Chunk::decode(body) else { return };
+        let places = chunk.streams.iter().map(|stream| self.place(stream)).collect();
+        if let Err(error) = self.define_places(chunk.origin, chunk.first, places) {
             tracing::error!(%error, "a table in the journal contradicts another");
         }
     }
@@ -106,39 +128,65 @@ impl Store {
         frame.header().table_len <= self.tables.known(frame.id().origin)
     }
 
-    fn replay_frame(&mut self, frame: &Frame, location: Location) -> Vec<Bytes> {
-        self.place_frame(frame.id(), location);
-        self.join_frame(frame)
+    /// Reads a frame whose table entries were not there before it; it stays a hole if they still are not.
+    fn retry(&mut self, id: FrameId, location: Location) -> Vec<Bytes> {
+        let frame = self.journal.read(location).ok().and_then(|body| Frame::decode(body).ok());
+        match frame.filter(|frame| self.can_read(frame)) {
+            Some(frame) => {
+                self.holes.remove(&id);
+                self.join_frame(&frame)
+            }
+            None => {
+                self.holes.insert(id, Hole::NoTable(location));
+                Vec::new()
+            }
+        }
     }
 
-    /// Every number below an origin's last one that is not in the journal is a hole.
-    fn find_holes(&mut self, heads: &[FrameId]) {
-        for head in heads {
-            let frames = self.index.entry(head.origin).or_default();
-            frames.resize(frames.len().max(head.seq as usize), None);
+    /// Every number between the checkpoint and an origin's last frame that is not in the journal is a hole.
+    fn find_holes(&mut self, mut found: Vec<FrameId>, heads: &[FrameId]) {
+        found.sort_unstable();
+        found.dedup();
+        for id in &found {
+            if !matches!(self.holes.get(id), Some(Hole::NoTable(_))) {
+                self.holes.remove(id);
+            }
         }
-        for (origin, frames) in &self.index {
-            let missing = (1..).zip(frames).filter(|(_, location)| location.is_none());
-            let rotten = missing.map(|(seq, _)| (FrameId { origin: *origin, seq }, Hole::Rot));
-            self.holes.extend(rotten);
+        let last = found.iter().chain(heads);
+        let mut reach = self.applied.clone();
+        reach.merge(&Frontier::from_entries(last.map(|id| (id.origin, id.seq))));
+        for (origin, seqs) in self.applied.missing_from(&reach) {
+            let missing =
+                seqs.map(|seq| FrameId { origin, seq }).filter(|id| found.binary_search(id).is_err());
+            self.holes.extend(missing.map(|id| (id, Hole::Rot)));
         }
-        self.applied =
-            Frontier::from_entries(self.index.iter().map(|(origin, frames)| (*origin, frames.len() as u64)));
+        self.applied = reach;
     }
 
     /// Reads the frames that waited for an origin's table; the bodies of their member records.
     pub(super) fn resolve_holes(&mut self, origin: Origin) -> Vec<Bytes> {
         let range = FrameId { origin, seq: 0 }..=FrameId { origin, seq: u64::MAX };
         let waiting: Vec<_> = self.holes.range(range).map(|(id, hole)| (*id, *hole)).collect();
-        let mut members = Vec::new();
-        for (id, hole) in waiting {
-            let Hole::NoTable(location) = hole else { continue };
-            let frame = self.journal.read(location).ok().and_then(|body| Frame::decode(body).ok());
-            if let Some(frame) = frame.filter(|frame| self.can_read(frame)) {
-                self.holes.remove(&id);
-                members.append(&mut self.join_frame(&frame));
-            }
-        }
-        members
+        let located = waiting.into_iter().filter_map(|(id, hole)| match hole {
+            Hole::NoTable(location) => Some((id, location)),
+            Hole::Rot => None,
+        });
+        located.collect::<Vec<_>>().into_iter().flat_map(|(id, location)| self.retry(id, location)).collect()
     }
+
+    /// Removes blocks that no manifest names: a crash came between writing and naming them.
+    fn remove_strangers(&self) -> io::Result<()> {
+        let known: BTreeSet<String> = self.manifest.blocks.iter().map(block::path).collect();
+        let strangers = block::list(&*self.disk)?.into_iter().filter(|path| !known.contains(path));
+        strangers.into_iter().try_for_each(|path| self.disk.remove(&path))
+    }
+}
+
+fn open_blocks(disk: &dyn Disk, manifest: &Manifest) -> io::Result<Windows> {
+    let mut windows = Windows::default();
+    for meta in &manifest.blocks {
+        let block = Block::open(disk, &block::path(meta), meta).map_err(into_io)?;
+        windows.add(Arc::new(block));
+    }
+    Ok(windows)
 }

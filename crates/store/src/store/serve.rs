@@ -27,10 +27,16 @@ impl Store {
         frames
     }
 
+    /// How far an origin's frames can be served, if a peer has them up to `have`.
+    pub fn servable(&self, origin: Origin) -> u64 {
+        self.below_holes(origin, self.applied.get(origin))
+    }
+
     /// An origin's table from a number on, as far as it is known and fits one chunk; `None` for nothing.
     pub fn chunk(&self, origin: Origin, from: u32) -> Option<Chunk> {
-        let places = self.tables.run(origin, from).iter().take(CHUNK_STREAMS_MAX).flatten();
-        let streams: Vec<_> = places.filter_map(|place| self.catalogue.stream(*place)).collect();
+        let catalogue = self.catalogue.read();
+        let places = self.tables.run(origin, from).iter().take(CHUNK_STREAMS_MAX);
+        let streams: Vec<_> = places.map_while(|place| catalogue.stream(*place)).collect();
         (!streams.is_empty()).then_some(Chunk { origin, first: from, streams })
     }
 
@@ -43,7 +49,7 @@ impl Store {
         if self.holes.contains_key(&id) {
             return None;
         }
-        let location = (*self.index.get(&id.origin)?.get(id.seq as usize - 1)?)?;
+        let location = self.journal.find(id)?;
         let read = self.journal.read(location).ok().and_then(|body| Frame::decode(body).ok());
         let frame = read.filter(|frame| frame.id() == id);
         if frame.is_none() {

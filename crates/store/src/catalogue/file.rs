@@ -1,0 +1,287 @@
+//! The catalogue on disk: a log of definitions that is only appended to, and beside it a snapshot that spares a
+//! start the reading of it. Blocks of points refer to places, so places come back exactly as they were.
+//! Layout: `docs/formats/catalogue.md`.
+
+mod block;
+mod snapshot;
+
+use std::io;
+use std::sync::Arc;
+
+use roaring::RoaringBitmap;
+use thiserror::Error;
+
+use super::Catalogue;
+use crate::bytes::{Malformed, Reader};
+use crate::disk::{Disk, DiskFile, read_all};
+
+const DIRECTORY: &str = "catalogue";
+const LOG: &str = "catalogue/defs.log";
+const SNAPSHOT: &str = "catalogue/snapshot";
+
+const MAGIC: [u8; 8] = *b"SHCL\x01\0\0\0";
+
+/// Magic, base, end of the state, checksum.
+const HEADER_BYTES: u64 = 28;
+
+/// Once the log is this many times as long as the state that it began with, it is mostly history.
+const GROWTH_MAX: u64 = 4;
+
+/// A log shorter than this is not worth writing anew.
+const REWRITE_BYTES_MIN: u64 = 4 << 20;
+
+/// Why the catalogue cannot be read. Without it the blocks of points mean nothing: the node must be brought
+/// back from a copy, or from its peers as a new node. Nothing on the disk was changed.
+#[derive(Debug, Error)]
+pub enum CatalogueError {
+    /// A block that was synced cannot be read any more.
+    #[error("file {LOG} has rotted: what begins at byte {offset} cannot be read")]
+    Rot {
+        /// Where it begins in the file.
+        offset: u64,
+    },
+    /// The log ends before the length that was promised, or begins after it.
+    #[error("file {LOG} tells of the lengths from {base} to {end}, and {upto} was promised")]
+    Missing {
+        /// The least length that it can be read up to.
+        base: u64,
+        /// The greatest.
+        end: u64,
+        /// The length that was asked for.
+        upto: u64,
+    },
+    /// The disk's own error.
+    #[error("the catalogue cannot be read: {0}")]
+    Disk(#[from] io::Error),
+}
+
+/// The catalogue's files. Append after definitions, sync, and let the store's manifest name [`Self::len`]: what
+/// lies beyond the named length is forgotten at the next start. After a failed sync nobody knows what is on the
+/// disk: the owner must stop writing.
+pub struct CatalogueFile {
+    disk: Arc<dyn Disk>,
+    log: Arc<dyn DiskFile>,
+    header: Header,
+    /// Bytes of the log's file that are whole blocks.
+    end: u64,
+    /// Whether a failed append may have left bytes behind the end.
+    has_debris: bool,
+}
+
+/// The head of the log. A log that was written anew begins with the whole state at the length `base`; its blocks
+/// end at the byte `state_end`, and lengths go on counting from `base` there.
+#[derive(Clone, Copy, Debug)]
+struct Header {
+    base: u64,
+    state_end: u64,
+}
+
+impl CatalogueFile {
+    /// The catalogue as it was when the log was `upto` long, which is 0 before a manifest has ever named a
+    /// length; what lies beyond is cut off.
+    pub fn load(disk: Arc<dyn Disk>, upto: u64) -> Result<(Catalogue, Self), CatalogueError> {
+        disk.create_dir(DIRECTORY)?;
+        if upto == 0 {
+            return Ok((Catalogue::default(), Self::create(disk)?));
+        }
+        let log = match disk.open(LOG) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                return Err(CatalogueError::Missing { base: 0, end: 0, upto });
+            }
+            log => log?,
+        };
+        let header = read_header(&*log)?;
+        let end = header.offset(upto).filter(|end| log.len().is_ok_and(|len| *end <= len));
+        let Some(end) = end else {
+            let end = header.length(log.len()?);
+            return Err(CatalogueError::Missing { base: header.base, end, upto });
+        };
+        let snapshot = read_snapshot(&*disk, header, upto)?;
+        let (mut catalogue, start) = snapshot.unwrap_or_else(|| (Catalogue::default(), HEADER_BYTES));
+        replay(&mut catalogue, &*log, start..end)?;
+        log.truncate(end)?;
+        Ok((catalogue, Self { disk, log, header, end, has_debris: false }))
+    }
+
+    fn create(disk: Arc<dyn Disk>) -> io::Result<Self> {
+        disk.sync_dir("")?;
+        remove_snapshot(&*disk)?;
+        let header = Header { base: HEADER_BYTES, state_end: HEADER_BYTES };
+        let log = replace(&*disk, LOG, &header.encode())?;
+        Ok(Self { disk, log, header, end: HEADER_BYTES, has_debris: false })
+    }
+
+    /// Writes what was defined and recycled since the last append. After an error the file is as it was, and the
+    /// next append tries all of it again.
+    pub fn append(&mut self, catalogue: &mut Catalogue) -> io::Result<()> {
+        if catalogue.touched.is_empty() {
+            return Ok(());
+        }
+        if self.has_debris {
+            self.log.truncate(self.end)?;
+        }
+        let blocks = block::encode(catalogue, &catalogue.touched);
+        self.has_debris = true;
+        self.log.append(&blocks)?;
+        self.has_debris = false;
+        self.end += blocks.len() as u64;
+        catalogue.touched.clear();
+        Ok(())
+    }
+
+    /// Makes everything appended durable.
+    pub fn sync(&self) -> io::Result<()> {
+        self.log.sync()
+    }
+
+    /// The log's file, for whoever syncs it on another thread.
+    pub fn log(&self) -> Arc<dyn DiskFile> {
+        Arc::clone(&self.log)
+    }
+
+    /// The length to be named by the manifest once it is synced. It never falls, and is not the file's own
+    /// after the log was written anew.
+    pub fn len(&self) -> u64 {
+        self.header.length(self.end)
+    }
+
+    /// Whether nothing was ever appended.
+    pub fn is_empty(&self) -> bool {
+        self.len() == HEADER_BYTES
+    }
+
+    /// Writes a snapshot of the catalogue, all of which must have been appended, in place of the last one.
+    pub fn snapshot(&mut self, catalogue: &Catalogue) -> io::Result<()> {
+        assert!(catalogue.touched.is_empty(), "a snapshot stands for a length of the log");
+        replace(&*self.disk, SNAPSHOT, &snapshot::encode(catalogue, self.len())).map(drop)
+    }
+
+    /// Whether most of the log is history, so that [`Self::rewrite`] pays.
+    pub fn rewrite_is_due(&self) -> bool {
+        self.end > REWRITE_BYTES_MIN && self.end / GROWTH_MAX > self.header.state_end
+    }
+
+    /// Writes the log anew, without history. `durable` is the length that the manifest durably names: unless
+    /// it is that of the log, and the catalogue has nothing to append, nothing is done and `false` returned.
+    pub fn rewrite(&mut self, catalogue: &Catalogue, durable: u64) -> io::Result<bool> {
+        if durable != self.len() || !catalogue.touched.is_empty() {
+            return Ok(false);
+        }
+        let mut places = RoaringBitmap::new();
+        places.insert_range(0..catalogue.streams.places());
+        let state = block::encode(catalogue, &places);
+        let header = Header { base: durable, state_end: HEADER_BYTES + state.len() as u64 };
+        let mut content = header.encode();
+        content.extend_from_slice(&state);
+        self.log = replace(&*self.disk, LOG, &content)?;
+        self.end = header.state_end;
+        self.header = header;
+        self.has_debris = false;
+        Ok(true)
+    }
+}
+
+impl Header {
+    fn encode(self) -> Vec<u8> {
+        let mut out = MAGIC.to_vec();
+        out.extend_from_slice(&self.base.to_le_bytes());
+        out.extend_from_slice(&self.state_end.to_le_bytes());
+        out.extend_from_slice(&crc32c::crc32c(&out).to_le_bytes());
+        out
+    }
+
+    fn decode(bytes: &[u8]) -> Result<Self, Malformed> {
+        let mut reader = Reader::new(bytes);
+        let (magic, base, state_end) = (reader.array()?, reader.u64()?, reader.u64()?);
+        let covered = bytes.get(..HEADER_BYTES as usize - 4).ok_or(Malformed)?;
+        let is_sound =
+            magic == MAGIC && reader.u32()? == crc32c::crc32c(covered) && state_end >= HEADER_BYTES;
+        if is_sound { Ok(Self { base, state_end }) } else { Err(Malformed) }
+    }
+
+    /// Where in the file a length ends; `None` for one before the base.
+    fn offset(self, length: u64) -> Option<u64> {
+        length.checked_sub(self.base)?.checked_add(self.state_end)
+    }
+
+    /// The length that ends at a byte of the file.
+    fn length(self, offset: u64) -> u64 {
+        offset.saturating_sub(self.state_end).saturating_add(self.base)
+    }
+}
+
+fn read_header(log: &dyn DiskFile) -> Result<Header, CatalogueError> {
+    let mut bytes = [0; HEADER_BYTES as usize];
+    match log.read_at(0, &mut bytes) {
+        Err(error) if error.kind() != io::ErrorKind::UnexpectedEof => Err(error.into()),
+        _ => Header::decode(&bytes).map_err(|Malformed| CatalogueError::Rot { offset: 0 }),
+    }
+}
+
+/// The snapshot's catalogue, and where in the log to go on from there. A snapshot of a length beyond `upto` is
+/// unlinked: the log may grow to that length again with something else in it.
+fn read_snapshot(disk: &dyn Disk, header: Header, upto: u64) -> io::Result<Option<(Catalogue, u64)>> {
+    let bytes = match disk.open(SNAPSHOT) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        file => read_all(&*file?)?,
+    };
+    match snapshot::decode(&bytes) {
+        Ok((length, _)) if length > upto => {
+            remove_snapshot(disk)?;
+            Ok(None)
+        }
+        Ok((length, catalogue)) => Ok(header.offset(length).map(|start| (catalogue, start))),
+        Err(Malformed) => {
+            tracing::warn!("file {SNAPSHOT} is damaged; the log is read instead");
+            Ok(None)
+        }
+    }
+}
+
+fn remove_snapshot(disk: &dyn Disk) -> io::Result<()> {
+    match disk.remove(SNAPSHOT) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        Err(error) => Err(error),
+        Ok(()) => disk.sync_dir(DIRECTORY),
+    }
+}
+
+fn replay(
+    catalogue: &mut Catalogue,
+    log: &dyn DiskFile,
+    range: std::ops::Range<u64>,
+) -> Result<(), CatalogueError> {
+    let mut offset = range.start;
+    while offset < range.end {
+        let rot = |Malformed| CatalogueError::Rot { offset };
+        let room = (range.end - offset).checked_sub(block::HEADER_BYTES as u64);
+        let room = room.ok_or(Malformed).map_err(rot)?;
+        let mut header = [0; block::HEADER_BYTES];
+        log.read_at(offset, &mut header)?;
+        let len = block::stored_len(&header);
+        if u64::from(len) > room {
+            return Err(rot(Malformed));
+        }
+        let mut stored = vec![0; len as usize];
+        log.read_at(offset + block::HEADER_BYTES as u64, &mut stored)?;
+        block::apply(catalogue, &header, &stored).map_err(rot)?;
+        offset += block::HEADER_BYTES as u64 + u64::from(len);
+    }
+    catalogue.touched.clear();
+    Ok(())
+}
+
+/// Replaces a file so that after a crash the old or the new one is there, whole; the new one, opened.
+fn replace(disk: &dyn Disk, path: &str, content: &[u8]) -> io::Result<Arc<dyn DiskFile>> {
+    let scratch = format!("{path}.new");
+    match disk.remove(&scratch) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+        _ => {}
+    }
+    let file = disk.create(&scratch)?;
+    file.append(content)?;
+    file.sync()?;
+    disk.rename(&scratch, path)?;
+    disk.sync_dir(DIRECTORY)?;
+    Ok(file)
+}

@@ -1,0 +1,90 @@
+//! Which blocks are merged, and the merge itself. Four blocks of a tier in one window become one of the next;
+//! a window that is over becomes one *sealed* block with its digests, and late points lie over it until they
+//! are a sixteenth of it. It never merges across windows, so retention is unlinking.
+
+use std::io;
+use std::sync::Arc;
+
+use crate::block::{self, Block, Merged, ShardMix};
+use crate::catalogue::SharedCatalogue;
+use crate::disk::Disk;
+use crate::flush::into_io;
+use crate::windows::{Windows, window_start};
+
+/// Blocks of one tier that are merged together.
+const FAN_IN: usize = 4;
+/// How long after its end a window still gets points as a matter of course.
+const GRACE_MS: i64 = 10 * 60 * 1000;
+/// A sealed window is merged anew when the points over it are this part of it.
+const OVERLAY_PART: u64 = 16;
+
+/// Blocks to be merged.
+#[derive(Clone)]
+pub(crate) struct Plan {
+    pub(crate) window: i64,
+    pub(crate) inputs: Vec<Arc<Block>>,
+    pub(crate) tier: u8,
+    pub(crate) seals: bool,
+}
+
+/// A merge to be run.
+pub struct MergeJob {
+    pub(crate) disk: Arc<dyn Disk>,
+    pub(crate) plan: Plan,
+    pub(crate) catalogue: SharedCatalogue,
+    pub(crate) number: u64,
+}
+
+/// What a merge came to.
+pub struct MergeDone {
+    pub(crate) plan: Plan,
+    pub(crate) result: io::Result<Arc<Block>>,
+}
+
+/// The most useful merge, if any: the oldest window first.
+pub(crate) fn plan(windows: &Windows, now_ms: i64) -> Option<Plan> {
+    windows.iter().find_map(|(window, blocks)| {
+        let is_over = window_start(window + 1).saturating_add(GRACE_MS) <= now_ms;
+        plan_window(window, blocks, is_over)
+    })
+}
+
+fn plan_window(window: i64, blocks: &[Arc<Block>], is_over: bool) -> Option<Plan> {
+    let (sealed, open): (Vec<_>, Vec<_>) = blocks.iter().cloned().partition(|block| block.meta().is_sealed);
+    let points = |blocks: &[Arc<Block>]| blocks.iter().map(|block| block.meta().points).sum::<u64>();
+    let outweighs = points(&open).saturating_mul(OVERLAY_PART) >= points(&sealed);
+    if is_over && !open.is_empty() && (sealed.len() != 1 || outweighs) {
+        return Some(Plan { window, inputs: blocks.to_vec(), tier: u8::MAX, seals: true });
+    }
+    let mut tiers: Vec<u8> = open.iter().map(|block| block.meta().tier).collect();
+    tiers.sort_unstable();
+    let tier =
+        tiers.windows(FAN_IN).find(|run| run.first() == run.last()).and_then(|run| run.first().copied())?;
+    let inputs = open.into_iter().filter(|block| block.meta().tier == tier).take(FAN_IN).collect();
+    Some(Plan { window, inputs, tier: tier.saturating_add(1).min(u8::MAX - 1), seals: false })
+}
+
+impl MergeJob {
+    /// Merges, writes and syncs.
+    pub fn run(self) -> MergeDone {
+        let result = self.merge();
+        MergeDone { plan: self.plan, result }
+    }
+
+    fn merge(&self) -> io::Result<Arc<Block>> {
+        let Plan { window, inputs, tier, seals } = &self.plan;
+        let writer = block::create(&*self.disk, *window, self.number, *tier)?;
+        let mix = |place| self.catalogue.read().shard_mix(place);
+        let seal: Option<&dyn Fn(u32) -> Option<ShardMix>> = if *seals { Some(&mix) } else { None };
+        let Merged { meta, rot, unnamed } = block::merge(inputs, writer, |_| true, seal)?;
+        for rot in &rot {
+            tracing::error!(%rot, "a block has rotted: the points that it hit are missing");
+        }
+        if unnamed > 0 {
+            tracing::error!(unnamed, "streams of a block are not in the catalogue");
+        }
+        let block = Block::open(&*self.disk, &block::path(&meta), &meta).map_err(into_io)?;
+        block::sync_directory(&*self.disk, *window)?;
+        Ok(Arc::new(block))
+    }
+}

@@ -1,0 +1,107 @@
+//! A flush: a full memtable becomes one block for each window it touches, and the catalogue and the tables are
+//! written as far as those blocks need them. It runs on any thread; the store takes the result in.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::sync::Arc;
+
+use shoal_model::Point;
+
+use crate::block::{self, Block, BlockError, Writer};
+use crate::catalogue::{CatalogueFile, SharedCatalogue};
+use crate::disk::Disk;
+use crate::memtable::MemtableView;
+use crate::table::file::{Extent, Run, TableFile};
+use crate::view::settle;
+use crate::windows::window_of;
+
+/// A flush to be run.
+pub struct FlushJob {
+    pub(crate) disk: Arc<dyn Disk>,
+    pub(crate) memtable: MemtableView,
+    pub(crate) catalogue: SharedCatalogue,
+    pub(crate) catalogue_file: CatalogueFile,
+    pub(crate) table_file: TableFile,
+    pub(crate) runs: Vec<Run>,
+    pub(crate) next_block: u64,
+}
+
+/// What a flush came to; the files go back to the store in any case.
+pub struct FlushDone {
+    pub(crate) catalogue_file: CatalogueFile,
+    pub(crate) table_file: TableFile,
+    pub(crate) runs: Vec<Run>,
+    pub(crate) result: io::Result<Flushed>,
+}
+
+/// What a flush wrote.
+pub struct Flushed {
+    pub(crate) blocks: Vec<Arc<Block>>,
+    pub(crate) catalogue_len: u64,
+    pub(crate) tables: Extent,
+}
+
+impl FlushJob {
+    /// Writes and syncs everything.
+    pub fn run(mut self) -> FlushDone {
+        let result = self.write();
+        let Self { catalogue_file, table_file, runs, .. } = self;
+        FlushDone { catalogue_file, table_file, runs, result }
+    }
+
+    fn write(&mut self) -> io::Result<Flushed> {
+        // Places that blocks and tables name must be in the catalogue first.
+        self.catalogue_file.append(&mut self.catalogue.write())?;
+        self.catalogue_file.sync()?;
+        let tables = self.table_file.append(&self.runs)?;
+        let mut writers: BTreeMap<i64, Writer> = BTreeMap::new();
+        let mut next_block = self.next_block;
+        let (mut points, places) = (Vec::new(), self.memtable.places().collect::<Vec<_>>());
+        for place in places {
+            points.clear();
+            self.memtable.read(place, &mut points);
+            points.reverse();
+            settle(&mut points, 0);
+            self.write_stream(place, &points, &mut writers, &mut next_block)?;
+        }
+        let mut blocks = Vec::with_capacity(writers.len());
+        for writer in writers.into_values() {
+            let meta = writer.finish(None)?;
+            let path = block::path(&meta);
+            blocks.push(Arc::new(Block::open(&*self.disk, &path, &meta).map_err(into_io)?));
+        }
+        blocks.iter().try_for_each(|block| block::sync_directory(&*self.disk, block.meta().window))?;
+        let catalogue_len = self.catalogue_file.len();
+        Ok(Flushed { blocks, catalogue_len, tables })
+    }
+
+    fn write_stream(
+        &self,
+        place: u32,
+        points: &[Point],
+        writers: &mut BTreeMap<i64, Writer>,
+        next_block: &mut u64,
+    ) -> io::Result<()> {
+        let Some(kind) = self.catalogue.read().kind(place) else { return Ok(()) };
+        for run in points.chunk_by(|a, b| window_of(kind, a.time) == window_of(kind, b.time)) {
+            let Some(window) = run.first().map(|point| window_of(kind, point.time)) else { continue };
+            let writer = match writers.entry(window) {
+                std::collections::btree_map::Entry::Occupied(writer) => writer.into_mut(),
+                std::collections::btree_map::Entry::Vacant(vacant) => {
+                    let number = *next_block;
+                    *next_block += 1;
+                    vacant.insert(block::create(&*self.disk, window, number, 0)?)
+                }
+            };
+            writer.add(place, run)?;
+        }
+        Ok(())
+    }
+}
+
+pub(crate) fn into_io(error: BlockError) -> io::Error {
+    match error {
+        BlockError::Disk(error) => error,
+        rot => io::Error::new(io::ErrorKind::InvalidData, rot),
+    }
+}

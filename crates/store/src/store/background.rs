@@ -1,0 +1,388 @@
+//! The jobs that the store hands out: flushing the full memtable, writing the manifest, merging blocks, and letting
+//! go of what is older than the retention. There is at most one of each under way; a failed one is tried again a
+//! while later, and nothing is lost meanwhile: what is not in the manifest is still in the journal.
+
+use std::io;
+use std::sync::Arc;
+
+use shoal_model::{Kind, Point};
+
+use super::{Files, Frozen, Store, StoreError};
+use crate::base::Base;
+use crate::block::Block;
+use crate::catalogue::SharedCatalogue;
+use crate::compaction::{self, MergeDone, MergeJob};
+use crate::disk::Disk;
+use crate::flush::{FlushDone, FlushJob, Flushed, into_io};
+use crate::manifest;
+use crate::memtable::{Memtable, MemtableView};
+use crate::windows::{WINDOW_MS, window_start};
+
+/// How long after a failed job the next one is tried.
+const RETRY_MS: i64 = 5_000;
+/// How often merges are looked for while no block is written.
+const LOOK_MS: u64 = 10_000;
+/// Memtable points for each known stream.
+const POINTS_PER_STREAM: u64 = 8;
+/// Block numbers set aside for one flush: one for each window it may touch.
+const FLUSH_NUMBERS: u64 = 1 << 24;
+/// Bytes of journal after which a memtable is flushed even if it is not full: bounds the replay.
+const REPLAY_BYTES_MAX: u64 = 128 * 1024 * 1024;
+
+/// Work for another thread.
+pub enum Job {
+    /// Writes a full memtable to blocks.
+    Flush(Box<FlushJob>),
+    /// Writes the manifest.
+    Manifest(ManifestJob),
+    /// Merges blocks of one window.
+    Merge(Box<MergeJob>),
+    /// Takes over the greatest points of counters from windows that are to go.
+    Expire(Box<ExpireJob>),
+}
+
+/// A job that has been run, to be handed back by [`Store::handle_done`].
+pub enum Done {
+    /// A flush.
+    Flush(Box<FlushDone>),
+    /// A manifest.
+    Manifest(io::Result<()>),
+    /// A merge.
+    Merge(Box<MergeDone>),
+    /// An expiry.
+    Expire(Box<ExpireDone>),
+}
+
+/// A manifest to be written.
+pub struct ManifestJob {
+    disk: Arc<dyn Disk>,
+    bytes: Vec<u8>,
+}
+
+/// Windows that are to go, and the base that is to outlive them.
+pub struct ExpireJob {
+    disk: Arc<dyn Disk>,
+    windows: Vec<i64>,
+    blocks: Vec<Arc<Block>>,
+    catalogue: SharedCatalogue,
+    base: Base,
+    number: u64,
+    totals_from_ms: i64,
+}
+
+/// The base without the windows.
+pub struct ExpireDone {
+    windows: Vec<i64>,
+    number: u64,
+    result: io::Result<Base>,
+}
+
+/// What is under way.
+#[derive(Default)]
+pub(super) struct State {
+    flushing: bool,
+    merging: bool,
+    expiring: bool,
+    writing_manifest: bool,
+    manifest_is_old: bool,
+    /// Whether the blocks have changed since merges were looked for, and when that was.
+    blocks_changed: bool,
+    looked_at_ms: i64,
+    retry_at_ms: Option<i64>,
+    has_failed: bool,
+    /// Files that the manifest under way, and the one after it, no longer name.
+    dying: Vec<String>,
+    dead_later: Vec<String>,
+}
+
+impl Job {
+    /// Runs the job; it blocks on the disk and takes its time.
+    pub fn run(self) -> Done {
+        match self {
+            Job::Flush(job) => Done::Flush(Box::new(job.run())),
+            Job::Manifest(job) => Done::Manifest(manifest::store(&*job.disk, &job.bytes)),
+            Job::Merge(job) => Done::Merge(Box::new(job.run())),
+            Job::Expire(job) => Done::Expire(Box::new(job.run())),
+        }
+    }
+}
+
+impl ExpireJob {
+    fn run(self) -> ExpireDone {
+        let result = self.greatest().and_then(|points| {
+            let base = self.base.joined(points, self.totals_from_ms);
+            base.save(&*self.disk, self.number).map(|()| base)
+        });
+        ExpireDone { windows: self.windows, number: self.number, result }
+    }
+
+    /// The greatest point of each counter in each block.
+    fn greatest(&self) -> io::Result<Vec<(u32, Point)>> {
+        let mut greatest: Vec<(u32, Point)> = Vec::new();
+        for block in &self.blocks {
+            let mut scan = block.scan();
+            while let Some(chunk) = scan.advance() {
+                match chunk.map_err(into_io) {
+                    Err(error) if error.kind() != io::ErrorKind::InvalidData => return Err(error),
+                    // What has rotted is past its time anyway.
+                    Err(_) => continue,
+                    Ok(()) => {}
+                }
+                if self.catalogue.read().kind(scan.place()) == Some(Kind::Counter) {
+                    let points = scan.times().iter().zip(scan.values());
+                    let best =
+                        points.max_by(|a, b| shoal_merge::order::compare(*a.1, *b.1).then(a.0.cmp(b.0)));
+                    greatest.extend(best.map(|(time, value)| (scan.place(), Point::new(*time, *value))));
+                }
+            }
+        }
+        Ok(greatest)
+    }
+}
+
+impl Store {
+    /// The next job, if there is one; `now_ms` is the wall clock. Run it on any thread and hand the result to
+    /// [`Store::handle_done`].
+    pub fn poll_job(&mut self, now_ms: i64) -> Option<Job> {
+        self.note_time(now_ms);
+        if self.background.retry_at_ms.is_some() {
+            return None;
+        }
+        self.manifest_job()
+            .or_else(|| self.flush_job())
+            .or_else(|| self.expire_job(now_ms))
+            .or_else(|| self.merge_job(now_ms))
+    }
+
+    /// Takes the result of a job in.
+    pub fn handle_done(&mut self, done: Done) {
+        match done {
+            Done::Flush(done) => self.flushed(*done),
+            Done::Manifest(result) => self.manifest_written(result),
+            Done::Merge(done) => self.merged(*done),
+            Done::Expire(done) => self.expired(*done),
+        }
+    }
+
+    /// Whether jobs are under way or wait.
+    pub fn is_settled(&self) -> bool {
+        let State { flushing, merging, expiring, writing_manifest, manifest_is_old, .. } = self.background;
+        !(flushing || merging || expiring || writing_manifest || manifest_is_old || self.frozen.is_some())
+    }
+
+    /// Freezes the memtable, so that the next flush takes all that is there now.
+    pub fn freeze(&mut self) {
+        if self.frozen.is_some() || self.active.is_empty() {
+            return;
+        }
+        let table = std::mem::replace(&mut self.active, Arc::new(Memtable::default()));
+        self.frozen = Some(Frozen {
+            table,
+            checkpoint: self.journal.end(),
+            applied: self.applied.clone(),
+            holes: self.holes.keys().copied().collect(),
+            members: self.members.clone(),
+        });
+    }
+
+    /// Makes room for the points of one more frame.
+    pub(super) fn make_room(&mut self) -> Result<(), StoreError> {
+        let points_max = self.memtable_points_max();
+        let replay = self.journal.bytes_since(self.manifest.checkpoint);
+        if self.active.len() >= points_max || replay >= REPLAY_BYTES_MAX && !self.active.is_empty() {
+            self.freeze();
+        }
+        // The next memtable is full too, and the one before it is still being flushed.
+        if self.active.len() >= 2 * points_max { Err(StoreError::Behind) } else { Ok(()) }
+    }
+
+    /// The same while the journal is replayed: there is no other thread yet.
+    pub(super) fn make_room_inline(&mut self) -> io::Result<()> {
+        if self.active.len() < self.memtable_points_max() {
+            return Ok(());
+        }
+        self.freeze();
+        while let Some(job) = self.manifest_job().or_else(|| self.flush_job()) {
+            self.handle_done(job.run());
+            if self.background.has_failed {
+                return Err(io::Error::other("a flush failed while the journal was replayed"));
+            }
+        }
+        Ok(())
+    }
+
+    fn memtable_points_max(&self) -> u64 {
+        let (least, most) = self.options.memtable_points;
+        (self.catalogue.read().stream_count() as u64 * POINTS_PER_STREAM).clamp(least, most)
+    }
+
+    /// Moves the horizon with the clock, and sets or ends the wait after a failure.
+    fn note_time(&mut self, now_ms: i64) {
+        let retention = i64::try_from(self.options.retention.as_millis()).unwrap_or(i64::MAX);
+        let oldest = now_ms.saturating_sub(retention).div_euclid(WINDOW_MS);
+        self.horizon_ms = self.horizon_ms.max(window_start(oldest));
+        if std::mem::take(&mut self.background.has_failed) {
+            self.background.retry_at_ms = Some(now_ms.saturating_add(RETRY_MS));
+        }
+        if self.background.retry_at_ms.is_some_and(|at| at <= now_ms) {
+            self.background.retry_at_ms = None;
+        }
+    }
+
+    fn manifest_job(&mut self) -> Option<Job> {
+        if self.background.writing_manifest || !std::mem::take(&mut self.background.manifest_is_old) {
+            return None;
+        }
+        self.background.writing_manifest = true;
+        self.background.dying.append(&mut self.background.dead_later);
+        Some(Job::Manifest(ManifestJob { disk: Arc::clone(&self.disk), bytes: self.manifest.encode() }))
+    }
+
+    fn manifest_written(&mut self, result: io::Result<()>) {
+        self.background.writing_manifest = false;
+        if let Err(error) = result {
+            self.background.manifest_is_old = true;
+            return self.note_job_failure("the manifest", &error);
+        }
+        for path in std::mem::take(&mut self.background.dying) {
+            if let Err(error) = self.disk.remove(&path) {
+                tracing::warn!(path, %error, "a file that is of no use any more stays");
+            }
+        }
+        let base = Base::remove_others(&*self.disk, self.manifest.base);
+        let journal = self.journal.truncate(self.manifest.checkpoint, self.options.journal_bytes_max);
+        if let Err(error) = base.and(journal) {
+            tracing::warn!(%error, "old files of the store stay");
+        }
+    }
+
+    fn flush_job(&mut self) -> Option<Job> {
+        let frozen = self.frozen.as_ref().filter(|_| !self.background.flushing)?;
+        let Files { catalogue, tables } = self.files.take()?;
+        self.background.flushing = true;
+        let next_block = self.manifest.next_block;
+        self.manifest.next_block += FLUSH_NUMBERS;
+        Some(Job::Flush(Box::new(FlushJob {
+            disk: Arc::clone(&self.disk),
+            memtable: MemtableView::new(&frozen.table),
+            catalogue: self.catalogue.clone(),
+            catalogue_file: catalogue,
+            table_file: tables,
+            runs: std::mem::take(&mut self.fresh_runs),
+            next_block,
+        })))
+    }
+
+    fn flushed(&mut self, done: FlushDone) {
+        let FlushDone { catalogue_file, table_file, mut runs, result } = done;
+        self.background.flushing = false;
+        self.files = Some(Files { catalogue: catalogue_file, tables: table_file });
+        let Flushed { blocks, catalogue_len, tables } = match result {
+            Ok(flushed) => flushed,
+            Err(error) => {
+                runs.append(&mut self.fresh_runs);
+                self.fresh_runs = runs;
+                return self.note_job_failure("a flush", &error);
+            }
+        };
+        let Some(frozen) = self.frozen.take() else { return };
+        for block in blocks {
+            self.manifest.blocks.push(block.meta().clone());
+            self.windows.add(block);
+        }
+        self.manifest.catalogue_len = catalogue_len;
+        self.manifest.tables = tables;
+        self.background.blocks_changed = true;
+        self.manifest.checkpoint = frozen.checkpoint;
+        self.manifest.applied = frozen.applied.iter().collect();
+        self.manifest.holes = frozen.holes;
+        self.manifest.members = frozen.members;
+        self.background.manifest_is_old = true;
+        // A reader may still hold the memtable; then its pages are simply freed with it.
+        if let Some(table) = Arc::into_inner(frozen.table) {
+            table.recycle(&mut self.recycled);
+        }
+    }
+
+    fn merge_job(&mut self, now_ms: i64) -> Option<Job> {
+        if self.background.merging || self.background.expiring {
+            return None;
+        }
+        // A window may be over though nothing was written; that need not be noticed at once.
+        let is_due = std::mem::take(&mut self.background.blocks_changed);
+        if !is_due && now_ms.abs_diff(self.background.looked_at_ms) < LOOK_MS {
+            return None;
+        }
+        self.background.looked_at_ms = now_ms;
+        let plan = compaction::plan(&self.windows, now_ms)?;
+        self.background.merging = true;
+        let number = self.manifest.next_block;
+        self.manifest.next_block += 1;
+        let (disk, catalogue) = (Arc::clone(&self.disk), self.catalogue.clone());
+        Some(Job::Merge(Box::new(MergeJob { disk, plan, catalogue, number })))
+    }
+
+    fn merged(&mut self, done: MergeDone) {
+        self.background.merging = false;
+        let MergeDone { plan, result } = done;
+        let block = match result {
+            Ok(block) => block,
+            Err(error) => return self.note_job_failure("a merge", &error),
+        };
+        let numbers: Vec<_> = plan.inputs.iter().map(|input| input.meta().number).collect();
+        self.windows.remove(plan.window, &numbers);
+        self.manifest.blocks.retain(|meta| meta.window != plan.window || !numbers.contains(&meta.number));
+        self.background.dead_later.extend(plan.inputs.iter().map(|input| input.path().to_owned()));
+        self.manifest.blocks.push(block.meta().clone());
+        self.windows.add(block);
+        self.background.blocks_changed = true;
+        self.background.manifest_is_old = true;
+    }
+
+    /// Windows go one window after the horizon has passed them.
+    fn expire_job(&mut self, now_ms: i64) -> Option<Job> {
+        if self.background.expiring || self.background.merging {
+            return None;
+        }
+        let oldest_kept = self.horizon_ms.div_euclid(WINDOW_MS) - 1;
+        let windows: Vec<i64> =
+            self.windows.iter().map(|(window, _)| window).take_while(|w| *w < oldest_kept).collect();
+        if windows.is_empty() {
+            return None;
+        }
+        self.background.expiring = true;
+        let totals = i64::try_from(self.options.totals.as_millis()).unwrap_or(i64::MAX);
+        Some(Job::Expire(Box::new(ExpireJob {
+            disk: Arc::clone(&self.disk),
+            blocks: windows.iter().flat_map(|window| self.windows.of(*window)).cloned().collect(),
+            windows,
+            catalogue: self.catalogue.clone(),
+            base: self.base.clone(),
+            number: self.manifest.base + 1,
+            totals_from_ms: now_ms.saturating_sub(totals),
+        })))
+    }
+
+    fn expired(&mut self, done: ExpireDone) {
+        self.background.expiring = false;
+        let base = match done.result {
+            Ok(base) => base,
+            Err(error) => return self.note_job_failure("an expiry", &error),
+        };
+        for window in done.windows {
+            let blocks = self.windows.of(window).to_vec();
+            let numbers: Vec<_> = blocks.iter().map(|block| block.meta().number).collect();
+            self.background.dead_later.extend(blocks.iter().map(|block| block.path().to_owned()));
+            self.windows.remove(window, &numbers);
+            self.manifest.blocks.retain(|meta| meta.window != window);
+        }
+        self.base = base;
+        self.manifest.base = done.number;
+        self.background.manifest_is_old = true;
+    }
+
+    fn note_job_failure(&mut self, what: &str, error: &dyn std::fmt::Display) {
+        self.background.has_failed = true;
+        tracing::error!(%error, "{what} failed; it is tried again, and the journal keeps what it was about");
+    }
+}
