@@ -186,8 +186,7 @@ impl Catalogue {
         let mut renumber =
             |symbol: u32| *numbers[symbol as usize].get_or_insert_with(|| symbols.push(old.text(symbol)));
         self.series.rewrite(|(name, value)| (renumber(name), renumber(value)));
-        self.postings
-            .renumber(|symbol| numbers[symbol as usize].expect("a posting's label is a series' label"));
+        self.postings.renumber(|symbol| numbers[symbol as usize]);
         self.symbols = symbols;
     }
 }

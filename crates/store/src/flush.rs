@@ -53,6 +53,9 @@ impl FlushJob {
         // Places that blocks and tables name must be in the catalogue first.
         self.catalogue_file.append(&mut self.catalogue.write())?;
         self.catalogue_file.sync()?;
+        if self.catalogue_file.snapshot_is_due() {
+            self.catalogue_file.snapshot(&self.catalogue.read())?;
+        }
         let tables = self.table_file.append(&self.runs)?;
         let mut writers: BTreeMap<i64, Writer> = BTreeMap::new();
         let mut next_block = self.next_block;

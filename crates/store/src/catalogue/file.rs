@@ -27,11 +27,14 @@ const HEADER_BYTES: u64 = 28;
 /// Once the log is this many times as long as the state that it began with, it is mostly history.
 const GROWTH_MAX: u64 = 4;
 
+/// What is appended between two snapshots at least: it is read in some milliseconds.
+const SNAPSHOT_BYTES_MIN: u64 = 1 << 20;
+
 /// A log shorter than this is not worth writing anew.
 const REWRITE_BYTES_MIN: u64 = 4 << 20;
 
 /// Why the catalogue cannot be read. Without it the blocks of points mean nothing: the node must be brought
-/// back from a copy, or from its peers as a new node. Nothing on the disk was changed.
+/// back from a copy, or from its peers as a new node. Nothing that is still needed was changed.
 #[derive(Debug, Error)]
 pub enum CatalogueError {
     /// A block that was synced cannot be read any more.
@@ -66,6 +69,8 @@ pub struct CatalogueFile {
     end: u64,
     /// Whether a failed append may have left bytes behind the end.
     has_debris: bool,
+    /// The length that the last snapshot stands for, or that was read at the start.
+    snapshot_len: u64,
 }
 
 /// The head of the log. A log that was written anew begins with the whole state at the length `base`; its blocks
@@ -100,7 +105,8 @@ impl CatalogueFile {
         let (mut catalogue, start) = snapshot.unwrap_or_else(|| (Catalogue::default(), HEADER_BYTES));
         replay(&mut catalogue, &*log, start..end)?;
         log.truncate(end)?;
-        Ok((catalogue, Self { disk, log, header, end, has_debris: false }))
+        let snapshot_len = header.length(start);
+        Ok((catalogue, Self { disk, log, header, end, has_debris: false, snapshot_len }))
     }
 
     fn create(disk: Arc<dyn Disk>) -> io::Result<Self> {
@@ -108,7 +114,7 @@ impl CatalogueFile {
         remove_snapshot(&*disk)?;
         let header = Header { base: HEADER_BYTES, state_end: HEADER_BYTES };
         let log = replace(&*disk, LOG, &header.encode())?;
-        Ok(Self { disk, log, header, end: HEADER_BYTES, has_debris: false })
+        Ok(Self { disk, log, header, end: HEADER_BYTES, has_debris: false, snapshot_len: 0 })
     }
 
     /// Writes what was defined and recycled since the last append. After an error the file is as it was, and the
@@ -150,10 +156,21 @@ impl CatalogueFile {
         self.len() == HEADER_BYTES
     }
 
-    /// Writes a snapshot of the catalogue, all of which must have been appended, in place of the last one.
-    pub fn snapshot(&mut self, catalogue: &Catalogue) -> io::Result<()> {
-        assert!(catalogue.touched.is_empty(), "a snapshot stands for a length of the log");
-        replace(&*self.disk, SNAPSHOT, &snapshot::encode(catalogue, self.len())).map(drop)
+    /// Whether enough was appended since the last snapshot that another one pays.
+    pub fn snapshot_is_due(&self) -> bool {
+        let grown = self.len().saturating_sub(self.snapshot_len);
+        grown > SNAPSHOT_BYTES_MIN.max(self.snapshot_len / GROWTH_MAX)
+    }
+
+    /// Writes a snapshot of the catalogue in place of the last one. A snapshot stands for a length of the log, so
+    /// nothing is done, and `false` returned, where something was defined since the last append.
+    pub fn snapshot(&mut self, catalogue: &Catalogue) -> io::Result<bool> {
+        if !catalogue.touched.is_empty() {
+            return Ok(false);
+        }
+        replace(&*self.disk, SNAPSHOT, &snapshot::encode(catalogue, self.len()))?;
+        self.snapshot_len = self.len();
+        Ok(true)
     }
 
     /// Whether most of the log is history, so that [`Self::rewrite`] pays.
@@ -285,3 +302,6 @@ fn replace(disk: &dyn Disk, path: &str, content: &[u8]) -> io::Result<Arc<dyn Di
     disk.sync_dir(DIRECTORY)?;
     Ok(file)
 }
+
+#[cfg(test)]
+mod tests;

@@ -101,14 +101,15 @@ impl Postings {
         }
     }
 
-    /// Gives every symbol its new number.
-    pub(super) fn renumber(&mut self, number: impl Fn(u32) -> u32) {
-        let values = |values: Values| Values {
-            present: values.present,
-            by_value: values.by_value.into_iter().map(|(value, set)| (number(value), set)).collect(),
+    /// Gives every symbol its new number; what has none is nobody's label.
+    pub(super) fn renumber(&mut self, number: impl Fn(u32) -> Option<u32>) {
+        let values = |old: Values| {
+            let by_value = old.by_value.into_iter();
+            let by_value = by_value.filter_map(|(value, posting)| Some((number(value)?, posting)));
+            Values { present: old.present, by_value: by_value.collect() }
         };
-        let names = std::mem::take(&mut self.by_name);
-        self.by_name = names.into_iter().map(|(name, old)| (number(name), values(old))).collect();
+        let by_name = std::mem::take(&mut self.by_name).into_iter();
+        self.by_name = by_name.filter_map(|(name, old)| Some((number(name)?, values(old)))).collect();
     }
 
     /// About how much memory the sets take.
