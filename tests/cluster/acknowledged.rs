@@ -1,6 +1,8 @@
 //! What was acknowledged with two copies outlives any one node, directory included.
 
-use shoal_client::{Acks, Session, SessionConfig, WriteOptions};
+use shoal_client::{Acks, ReadOptions, Session, SessionConfig, WriteOptions};
+use shoal_model::{Kind, Labels, Point, Stream, StreamPoints, Writer};
+use shoal_proto::v1;
 
 use crate::harness::Cluster;
 
@@ -50,6 +52,33 @@ async fn a_write_with_two_copies_outlives_its_node_and_the_node_comes_back_empty
     }
     let told = std::fs::read_to_string(cluster.nodes[2].log()).unwrap();
     assert!(told.contains("what only it held may be lost"), "{told}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_read_with_a_token_sees_that_write_on_any_node() {
+    let cluster = Cluster::start(3).await;
+    for round in 1..=60 {
+        let labels = Labels::new([("__name__", "marked")]).unwrap();
+        let stream = Stream { labels, writer: Writer::NONE, kind: Kind::Gauge };
+        let now_ms = std::time::UNIX_EPOCH.elapsed().unwrap().as_millis() as i64;
+        let points = vec![Point::new(now_ms, f64::from(round))];
+        let write = WriteOptions { acks: Acks::Count(std::num::NonZeroU32::MIN), ..WriteOptions::default() };
+        let writer = cluster.nodes[round as usize % 3].client();
+        let receipt = writer.write(vec![StreamPoints { stream, points }], write).await.unwrap();
+        let tokens = receipt.token.into_iter().collect();
+        let reader = cluster.nodes[(round as usize + 1) % 3].client();
+        let answer = reader.read("marked", ReadOptions { tokens, ..ReadOptions::default() }).await.unwrap();
+        assert!(answer.series[0].value >= f64::from(round), "{answer:?}");
+    }
+    let uri = format!("http://{}", cluster.nodes[0].client);
+    let mut client = v1::query_client::QueryClient::connect(uri).await.unwrap();
+    let never = v1::Token { origin: vec![7; 16], seq: 1 };
+    let request = v1::ReadRequest { selector: "marked".into(), tokens: vec![never], ..Default::default() };
+    let error = client.read(request).await.unwrap_err();
+    assert!(
+        error.code() == tonic::Code::Unavailable && error.message().contains("has not arrived here"),
+        "{error}"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]

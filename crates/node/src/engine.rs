@@ -4,12 +4,15 @@
 mod answer;
 mod driver;
 
+use std::time::Duration;
+
 use shoal_membership::Membership;
 use shoal_model::{Batch, NodeId};
 use shoal_replication::{
     Acks, Counters, ForgetError, Member, MemberStatus, Readiness, Receipt, Replica, SubmitError,
     TooFewCopies, Totals,
 };
+use shoal_store::FrameId;
 use shoal_transport::{Arrival, Mesh};
 use thiserror::Error;
 use tokio::sync::{mpsc, oneshot, watch};
@@ -18,6 +21,9 @@ pub use answer::{Answer, PartValue, Question, SeriesValue, Snapshot, TooManySeri
 
 /// Requests that wait for the loop; doors wait when it is full.
 const MAILBOX: usize = 1024;
+
+/// How long a question waits for the writes that it names.
+const TOKEN_WAIT: Duration = Duration::from_secs(5);
 
 /// The engine has ended; the node is about to as well.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
@@ -47,6 +53,9 @@ pub enum ReadError {
     /// The node is not in service yet.
     #[error("this node is not ready: it waits for {0}; another node may answer")]
     NotReady(String),
+    /// The writes that the question names did not arrive here in time.
+    #[error("frame {} of origin {} has not arrived here within {TOKEN_WAIT:?}: try again, or at another node", .0.seq, .0.origin)]
+    Behind(FrameId),
     /// Points could not be read from the disk.
     #[error("points could not be read here, another node may have them: {0}")]
     Block(#[from] shoal_store::BlockError),
@@ -98,14 +107,14 @@ pub struct Status {
     /// What answers hash.
     pub frontier: u128,
     /// Frames that were held and cannot be read any more.
-    pub holes: Vec<(shoal_store::FrameId, shoal_store::Hole)>,
+    pub holes: Vec<(FrameId, shoal_store::Hole)>,
     /// Why an answer may lack something.
     pub warnings: Vec<String>,
 }
 
 enum Command {
     Write { batch: Batch, acks: Acks, reply: oneshot::Sender<Result<Written, WriteError>> },
-    Snapshot { reply: oneshot::Sender<Result<Snapshot, ReadError>> },
+    Snapshot { tokens: Vec<FrameId>, reply: oneshot::Sender<Result<Snapshot, ReadError>> },
     Status { reply: oneshot::Sender<Status> },
     Forget { target: String, reply: oneshot::Sender<Result<Member, ForgetError>> },
     Leave { reply: oneshot::Sender<()> },
@@ -158,14 +167,15 @@ impl Engine {
 
     /// Answers a question; the loop goes on meanwhile.
     pub async fn read(&self, question: Question) -> Result<Answer, ReadError> {
-        let snapshot = self.ask(|reply| Command::Snapshot { reply }).await??;
+        let tokens = question.tokens.clone();
+        let snapshot = self.ask(|reply| Command::Snapshot { tokens, reply }).await??;
         let answered = tokio::task::spawn_blocking(move || snapshot.answer(&question));
         answered.await.map_err(|_| Stopped)?
     }
 
     /// A digest of every point that reads see; it reads everything that is not sealed.
     pub async fn digest(&self) -> Result<u128, ReadError> {
-        let snapshot = self.ask(|reply| Command::Snapshot { reply }).await??;
+        let snapshot = self.ask(|reply| Command::Snapshot { tokens: Vec::new(), reply }).await??;
         let digested = tokio::task::spawn_blocking(move || snapshot.view.digest());
         Ok(digested.await.map_err(|_| Stopped)??.0)
     }

@@ -1,7 +1,8 @@
 //! gRPC `Query`: matchers or a selector in, merged values out.
 
 use shoal_model::Matcher;
-use shoal_proto::{convert, header, v1};
+use shoal_proto::{Token, convert, header, v1};
+use shoal_store::FrameId;
 use tonic::{Request, Response, Status};
 
 use super::Context;
@@ -14,8 +15,10 @@ pub(super) struct Query(pub(super) Context);
 #[tonic::async_trait]
 impl v1::query_server::Query for Query {
     async fn read(&self, request: Request<v1::ReadRequest>) -> Result<Response<v1::ReadReply>, Status> {
-        let v1::ReadRequest { selector, matchers, time, parts, tokens: _ } = request.into_inner();
-        let question = Question { matchers: matchers_of(&selector, matchers)?, at_ms: time, parts };
+        let header = token_of(&request)?;
+        let v1::ReadRequest { selector, matchers, time, parts, tokens } = request.into_inner();
+        let tokens = tokens.iter().map(token).chain(header.map(Ok)).collect::<Result<_, _>>()?;
+        let question = Question { matchers: matchers_of(&selector, matchers)?, at_ms: time, parts, tokens };
         let answer = self.0.engine.read(question).await.map_err(|error| status(&error))?;
         let frontier = format!("{:032x}", answer.frontier);
         let mut response = Response::new(v1::ReadReply {
@@ -28,6 +31,20 @@ impl v1::query_server::Query for Query {
         }
         Ok(response)
     }
+}
+
+/// The token in the request's metadata.
+fn token_of<T>(request: &Request<T>) -> Result<Option<FrameId>, Status> {
+    let value = request.metadata().get(header::TOKEN).map(|value| value.to_str().unwrap_or_default());
+    let parsed = value.map(str::parse::<Token>).transpose();
+    let token = parsed.map_err(|error| Status::invalid_argument(format!("{}: {error}", header::TOKEN)))?;
+    Ok(token.map(|token| FrameId { origin: token.origin, seq: token.seq }))
+}
+
+fn token(message: &v1::Token) -> Result<FrameId, Status> {
+    let token =
+        convert::token(message).map_err(|error| Status::invalid_argument(format!("tokens: {error}")))?;
+    Ok(FrameId { origin: token.origin, seq: token.seq })
 }
 
 fn matchers_of(selector: &str, messages: Vec<v1::Matcher>) -> Result<Vec<Matcher>, Status> {
@@ -66,7 +83,7 @@ fn part_message(part: PartValue) -> v1::Part {
 fn status(error: &ReadError) -> Status {
     match error {
         ReadError::TooManySeries(_) => Status::invalid_argument(error.to_string()),
-        ReadError::NotReady(_) | ReadError::Block(_) | ReadError::Stopped(_) => {
+        ReadError::NotReady(_) | ReadError::Behind(_) | ReadError::Block(_) | ReadError::Stopped(_) => {
             Status::unavailable(error.to_string())
         }
     }

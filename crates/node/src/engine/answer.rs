@@ -5,7 +5,7 @@
 use shoal_merge::lens::{self, WriterPoints};
 use shoal_model::limits::{LIVE, READ_SERIES_MAX};
 use shoal_model::{Family, Kind, Labels, Matcher, Point, Writer, is_stale, time};
-use shoal_store::{BlockError, SeriesView, StreamView, View};
+use shoal_store::{BlockError, FrameId, SeriesView, StreamView, View};
 use thiserror::Error;
 
 use super::ReadError;
@@ -24,6 +24,8 @@ pub struct Question {
     pub at_ms: Option<i64>,
     /// Whether each writer's part is wanted too.
     pub parts: bool,
+    /// Writes that the answer must include: it waits for them.
+    pub tokens: Vec<FrameId>,
 }
 
 /// One series' value.

@@ -8,12 +8,12 @@ use std::time::Duration;
 use anyhow::{Context, bail};
 use shoal_model::{Batch, Phase};
 use shoal_replication::{Acks, Class, Event, Readiness, Replica, Ticket};
-use shoal_store::{Done, SyncJob};
+use shoal_store::{Done, FrameId, SyncJob};
 use shoal_transport::{Arrival, Mesh};
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::{Instant, sleep_until};
 
-use super::{Command, FamilyClash, ReadError, Snapshot, Status, Wiring, WriteError, Written};
+use super::{Command, FamilyClash, ReadError, Snapshot, Status, TOKEN_WAIT, Wiring, WriteError, Written};
 use crate::doors::wall_ms;
 
 /// How long a node that leaves waits until another holds all that it wrote.
@@ -25,6 +25,13 @@ const TAKE_MAX: usize = 64;
 
 type WriteReply = oneshot::Sender<Result<Written, WriteError>>;
 
+/// A question that waits for the writes that it names.
+struct Waiting {
+    tokens: Vec<FrameId>,
+    until: Instant,
+    reply: oneshot::Sender<Result<Snapshot, ReadError>>,
+}
+
 struct Driver {
     replica: Replica,
     mesh: Mesh,
@@ -33,6 +40,7 @@ struct Driver {
     synced: mpsc::Sender<(SyncJob, io::Result<()>)>,
     done: mpsc::Sender<Done>,
     readiness: watch::Sender<Readiness>,
+    waiting: Vec<Waiting>,
     leaving: Option<(Instant, Vec<oneshot::Sender<()>>)>,
 }
 
@@ -59,6 +67,7 @@ pub(super) async fn run(
         synced,
         done,
         readiness,
+        waiting: Vec::new(),
         leaving: None,
     };
     let (mut commands, mut messages) = (Vec::new(), Vec::new());
@@ -149,6 +158,7 @@ impl Driver {
             self.note(event)?;
         }
         self.readiness.send_if_modified(|known| std::mem::replace(known, self.replica.readiness()) != *known);
+        self.answer_waiting();
         self.end_leaving();
         Ok(())
     }
@@ -186,7 +196,9 @@ impl Driver {
         // Whoever asked may have gone away meanwhile: then the answer is dropped.
         match command {
             Command::Write { batch, acks, reply } => self.write(batch, acks, reply),
-            Command::Snapshot { reply } => drop(reply.send(self.snapshot())),
+            Command::Snapshot { tokens, reply } => {
+                self.waiting.push(Waiting { tokens, until: Instant::now() + TOKEN_WAIT, reply });
+            }
             Command::Status { reply } => drop(reply.send(self.status())),
             Command::Forget { target, reply } => {
                 let now = self.now();
@@ -232,6 +244,24 @@ impl Driver {
             family.is_none()
         });
         clashes
+    }
+
+    /// Answers the questions whose writes have arrived, or whose time is over.
+    fn answer_waiting(&mut self) {
+        if self.waiting.is_empty() {
+            return;
+        }
+        let now = Instant::now();
+        for Waiting { tokens, until, reply } in std::mem::take(&mut self.waiting) {
+            let applied = self.replica.store().applied();
+            let missing = tokens.iter().find(|token| applied.get(token.origin) < token.seq).copied();
+            // Whoever asked may have gone away meanwhile.
+            match missing {
+                None => drop(reply.send(self.snapshot())),
+                Some(token) if until <= now => drop(reply.send(Err(ReadError::Behind(token)))),
+                Some(_) => self.waiting.push(Waiting { tokens, until, reply }),
+            }
+        }
     }
 
     fn snapshot(&self) -> Result<Snapshot, ReadError> {
