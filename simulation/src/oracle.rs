@@ -96,7 +96,8 @@ pub fn contents(store: &Store) -> Contents {
     let mut contents = Contents::new();
     for view in store.select(&[]) {
         let series = view.labels.series_id();
-        for stream in store.view().read_series(&view, i64::MIN..=i64::MAX).expect("no disk rots here") {
+        for stream in store.view().read_series(&view, i64::MIN..=i64::MAX).whole().expect("no disk rots here")
+        {
             let id = StreamId { series, writer: stream.writer, kind: stream.kind };
             contents.extend(stream.points.iter().map(|point| ((id, point.time), point.value)));
         }

@@ -30,6 +30,8 @@ pub struct Members {
     pub warnings: Vec<String>,
     /// Frames that no node could provide.
     pub holes: Vec<Hole>,
+    /// Points on its disk that cannot be read.
+    pub damage: Vec<Damage>,
 }
 
 /// One member.
@@ -87,6 +89,17 @@ pub struct Hole {
     pub reason: String,
 }
 
+/// Points of some streams that may be missing on the answering node.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Damage {
+    /// They are not before this time, in ms since 1970.
+    pub from_ms: i64,
+    /// Nor after this one.
+    pub to_ms: i64,
+    /// What is damaged.
+    pub part: String,
+}
+
 pub(crate) fn request() -> v1::MembersRequest {
     v1::MembersRequest {}
 }
@@ -107,8 +120,18 @@ pub(crate) fn client_addresses(reply: &v1::MembersReply) -> Vec<Address> {
 }
 
 fn convert(reply: v1::MembersReply, address: Address) -> Result<Members, IdError> {
-    let v1::MembersReply { node, cluster, members, points, streams, series, frontier, warnings, holes } =
-        reply;
+    let v1::MembersReply {
+        node,
+        cluster,
+        members,
+        points,
+        streams,
+        series,
+        frontier,
+        warnings,
+        holes,
+        damage,
+    } = reply;
     Ok(Members {
         node: node_id(&node)?,
         address,
@@ -120,6 +143,7 @@ fn convert(reply: v1::MembersReply, address: Address) -> Result<Members, IdError
         frontier: frontier.try_into().ok(),
         warnings,
         holes: holes.into_iter().map(hole).collect::<Result<_, _>>()?,
+        damage: damage.into_iter().map(damage_of).collect(),
     })
 }
 
@@ -165,4 +189,9 @@ fn member(message: v1::Member) -> Result<Member, IdError> {
 fn hole(message: v1::Hole) -> Result<Hole, IdError> {
     let v1::Hole { origin: life, seq, reason } = message;
     Ok(Hole { origin: origin(&life)?, seq, reason })
+}
+
+fn damage_of(message: v1::Damage) -> Damage {
+    let v1::Damage { from_ms, to_ms, first_place: _, last_place: _, part } = message;
+    Damage { from_ms, to_ms, part }
 }

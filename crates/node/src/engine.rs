@@ -56,9 +56,9 @@ pub enum ReadError {
     /// The writes that the question names did not arrive here in time.
     #[error("frame {} of origin {} has not arrived here within {TOKEN_WAIT:?}: try again, or at another node", .0.seq, .0.origin)]
     Behind(FrameId),
-    /// Points could not be read from the disk.
+    /// Something is damaged on this node's disk, so a digest of all points cannot be had.
     #[error("points could not be read here, another node may have them: {0}")]
-    Block(#[from] shoal_store::BlockError),
+    Damaged(#[from] shoal_store::Damaged),
     /// The engine has ended.
     #[error(transparent)]
     Stopped(#[from] Stopped),
@@ -108,6 +108,8 @@ pub struct Status {
     pub frontier: u128,
     /// Frames that were held and cannot be read any more.
     pub holes: Vec<(FrameId, shoal_store::Hole)>,
+    /// What is damaged of the points on disk.
+    pub damage: shoal_store::DamageMarks,
     /// Why an answer may lack something.
     pub warnings: Vec<String>,
 }

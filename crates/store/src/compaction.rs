@@ -2,11 +2,13 @@
 //! a window that is over becomes one *sealed* block with its digests, and late points lie over it until they
 //! are a sixteenth of it. It never merges across windows, so retention is unlinking.
 
+use std::collections::BTreeSet;
 use std::io;
 use std::sync::Arc;
 
 use crate::block::{self, Block, Merged, ShardMix};
 use crate::catalogue::SharedCatalogue;
+use crate::damage::{self, Damage};
 use crate::disk::Disk;
 use crate::flush::into_io;
 use crate::windows::{Windows, window_start};
@@ -38,15 +40,23 @@ pub struct MergeJob {
 /// What a merge came to.
 pub struct MergeDone {
     pub(crate) plan: Plan,
-    pub(crate) result: io::Result<Arc<Block>>,
+    /// The new block, and what of the inputs is not in it.
+    pub(crate) result: io::Result<(Arc<Block>, Vec<Damage>)>,
 }
 
-/// The most useful merge, if any: the oldest window first.
-pub(crate) fn plan(windows: &Windows, now_ms: i64) -> Option<Plan> {
-    windows.iter().find_map(|(window, blocks)| {
-        let is_over = window_start(window + 1).saturating_add(GRACE_MS) <= now_ms;
-        plan_window(window, blocks, is_over)
-    })
+/// The most useful merge, if any: a worn window first, which is one no more, then the oldest one.
+pub(crate) fn plan(windows: &Windows, worn: &mut BTreeSet<i64>, now_ms: i64) -> Option<Plan> {
+    let is_over = |window: i64| window_start(window + 1).saturating_add(GRACE_MS) <= now_ms;
+    while let Some(window) = worn.pop_first() {
+        let inputs = windows.of(window).to_vec();
+        let deepest = inputs.iter().map(|block| block.meta().tier).max();
+        if let Some(deepest) = deepest {
+            let seals = is_over(window);
+            let tier = if seals { u8::MAX } else { deepest.min(u8::MAX - 1) };
+            return Some(Plan { window, inputs, tier, seals });
+        }
+    }
+    windows.iter().find_map(|(window, blocks)| plan_window(window, blocks, is_over(window)))
 }
 
 fn plan_window(window: i64, blocks: &[Arc<Block>], is_over: bool) -> Option<Plan> {
@@ -71,20 +81,20 @@ impl MergeJob {
         MergeDone { plan: self.plan, result }
     }
 
-    fn merge(&self) -> io::Result<Arc<Block>> {
+    fn merge(&self) -> io::Result<(Arc<Block>, Vec<Damage>)> {
         let Plan { window, inputs, tier, seals } = &self.plan;
         let writer = block::create(&*self.disk, *window, self.number, *tier)?;
         let mix = |place| self.catalogue.read().shard_mix(place);
         let seal: Option<&dyn Fn(u32) -> Option<ShardMix>> = if *seals { Some(&mix) } else { None };
         let Merged { meta, rot, unnamed } = block::merge(inputs, writer, |_| true, seal)?;
-        for rot in &rot {
-            tracing::error!(%rot, "a block has rotted: the points that it hit are missing");
-        }
+        // What the new block lacks is kept where a person, or a better tool, may find it.
+        let is_damaged = |input: &&Arc<Block>| rot.iter().any(|rot| *rot.path == *input.path());
+        damage::quarantine(&*self.disk, inputs.iter().filter(is_damaged).map(|input| input.meta()))?;
         if unnamed > 0 {
             tracing::error!(unnamed, "streams of a block are not in the catalogue");
         }
         let block = Block::open(&*self.disk, &block::path(&meta), &meta).map_err(into_io)?;
         block::sync_directory(&*self.disk, *window)?;
-        Ok(Arc::new(block))
+        Ok((Arc::new(block), rot.iter().map(|rot| Damage::of(*window, rot)).collect()))
     }
 }

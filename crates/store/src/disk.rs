@@ -8,7 +8,8 @@ pub mod real;
 use std::io;
 use std::sync::Arc;
 
-/// A directory tree, named by relative paths with `/`.
+/// A directory tree, named by relative paths with `/`. A path that begins with `/` leads out of the tree: only a
+/// snapshot goes there.
 pub trait Disk: Send + Sync {
     /// Makes a directory and its parents; it may exist already.
     fn create_dir(&self, path: &str) -> io::Result<()>;
@@ -20,6 +21,9 @@ pub trait Disk: Send + Sync {
     fn open(&self, path: &str) -> io::Result<Arc<dyn DiskFile>>;
     /// Gives a file another name, replacing what had it.
     fn rename(&self, from: &str, to: &str) -> io::Result<()>;
+    /// Gives a file a second name, which stays when the first one goes; fails with `AlreadyExists` where there is
+    /// a file of that name.
+    fn link(&self, from: &str, to: &str) -> io::Result<()>;
     /// Unlinks a file.
     fn remove(&self, path: &str) -> io::Result<()>;
     /// Makes the names in a directory durable.

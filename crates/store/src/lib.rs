@@ -15,6 +15,7 @@
 //! - [`memtable`]: the newest points of all streams
 //! - [`codec`]: columns of times and values as bytes
 //! - [`compaction`]: which blocks are merged
+//! - [`damage`]: what has rotted, and of which points
 //! - [`directory`]: format, identity and incarnation of a data directory
 //! - [`store`]: all of it together
 //! - [`view`]: what a reader sees
@@ -28,6 +29,7 @@ pub mod bytes;
 pub mod catalogue;
 pub mod codec;
 pub mod compaction;
+pub mod damage;
 pub mod directory;
 pub mod disk;
 pub mod flush;
@@ -42,6 +44,7 @@ pub mod windows;
 
 pub use block::BlockError;
 pub use catalogue::{Catalogue, SharedCatalogue};
+pub use damage::{Damage, DamageMarks, Damaged};
 pub use directory::{DirectoryError, Identity};
 pub use disk::{Disk, DiskFile, memory::MemoryDisk, real::RealDisk};
 pub use frame::{Frame, FrameError, FrameId, Header, Record, Tag};
@@ -51,5 +54,5 @@ pub use store::{
     Appended, Apply, Done, Hole, Job, KnownPoints, Opened, Options, Replayed, Store, StoreError,
 };
 pub use table::{Chunk, TableError, Tables};
-pub use view::{SeriesView, StreamView, View};
+pub use view::{SeriesRead, SeriesView, StreamView, View};
 pub use windows::Windows;

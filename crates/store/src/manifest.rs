@@ -9,6 +9,7 @@ use shoal_model::Origin;
 
 use crate::block::Meta;
 use crate::bytes::{Malformed, Reader, put_block, put_varint};
+use crate::damage::DamageMarks;
 use crate::disk::{Disk, read_all, replace};
 use crate::frame::FrameId;
 use crate::journal::Position;
@@ -36,6 +37,8 @@ pub struct Manifest {
     pub tables: Extent,
     /// The blocks.
     pub blocks: Vec<Meta>,
+    /// What is damaged.
+    pub damage: DamageMarks,
     /// The number of the base, 0 for none.
     pub base: u64,
     /// The number of the next block.
@@ -81,6 +84,7 @@ impl Manifest {
         self.members.iter().for_each(|member| put_block(&mut out, member));
         put_varint(&mut out, self.blocks.len() as u64);
         self.blocks.iter().for_each(|meta| meta.put(&mut out));
+        self.damage.put(&mut out);
         let checksum = crc32c::crc32c(&out);
         out.extend_from_slice(&checksum.to_le_bytes());
         out
@@ -102,10 +106,22 @@ impl Manifest {
             .map(|_| reader.block().map(Bytes::copy_from_slice))
             .collect::<Result<_, _>>()?;
         let blocks = (0..reader.count()?).map(|_| Meta::take(&mut reader)).collect::<Result<_, _>>()?;
+        let damage = DamageMarks::take(&mut reader)?;
         if !reader.is_empty() {
             return Err(Malformed);
         }
-        Ok(Self { checkpoint, applied, holes, members, catalogue_len, tables, blocks, base, next_block })
+        Ok(Self {
+            checkpoint,
+            applied,
+            holes,
+            members,
+            catalogue_len,
+            tables,
+            blocks,
+            damage,
+            base,
+            next_block,
+        })
     }
 }
 

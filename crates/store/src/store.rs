@@ -5,6 +5,7 @@
 
 mod appending;
 mod background;
+mod damaged;
 mod replay;
 mod serve;
 
@@ -20,8 +21,8 @@ use shoal_model::{Family, Matcher, Origin, Stream};
 use thiserror::Error;
 
 use crate::base::Base;
-use crate::block::BlockError;
 use crate::catalogue::{CatalogueFile, SharedCatalogue};
+use crate::damage::{Damaged, Findings};
 use crate::disk::Disk;
 use crate::frame::{FrameError, FrameId};
 use crate::journal::{Commit, Journal, Location, Position, RecordKind, SyncJob};
@@ -149,6 +150,7 @@ pub struct Store {
     synced: Frontier,
     syncing: Option<Frontier>,
     unreadable: u64,
+    findings: Findings,
 }
 
 impl Store {
@@ -203,7 +205,14 @@ impl Store {
     /// What answers hash: two nodes with the same hash give the same answer to the same question.
     pub fn answer_hash(&self) -> u128 {
         let hole = |id: &FrameId| entry_fingerprint(id.origin, id.seq).rotate_left(64);
-        self.holes.keys().map(hole).fold(self.applied.fingerprint(), u128::wrapping_add)
+        let hash = self.holes.keys().map(hole).fold(self.applied.fingerprint(), u128::wrapping_add);
+        // What is damaged differs from node to node, even where the marks are alike.
+        let damage = self.manifest.damage.iter().map(|mark| {
+            let seq =
+                (mark.window as u64).rotate_left(32) ^ u64::from(mark.first) << 32 ^ u64::from(mark.last);
+            entry_fingerprint(self.own, seq).rotate_left(32)
+        });
+        damage.fold(hash, u128::wrapping_add)
     }
 
     /// The series that fit, each family on its own, in order of labels.
@@ -220,12 +229,14 @@ impl Store {
             base: self.base.clone(),
             horizon_ms: self.horizon_ms,
             catalogue: self.catalogue.clone(),
+            damage: self.manifest.damage.clone(),
+            findings: self.findings.clone(),
         }
     }
 
-    /// A digest of every point that reads see, independent of order and layout. It reads everything that is not
-    /// sealed: for diagnosis and tests, on a thread of its own by [`View::digest`].
-    pub fn digest(&self) -> Result<Digest, BlockError> {
+    /// A digest of every point that reads see, independent of order and layout; none while points are missing. It
+    /// reads everything that is not sealed: for diagnosis and tests, on a thread of its own by [`View::digest`].
+    pub fn digest(&self) -> Result<Digest, Damaged> {
         self.view().digest()
     }
 

@@ -8,8 +8,9 @@ use shoal_merge::{Digest, order};
 use shoal_model::{Family, Kind, Labels, Matcher, Point, Writer, time};
 
 use crate::base::Base;
-use crate::block::{Block, BlockError, Columns, ShardDigests};
+use crate::block::{Block, Columns, ShardDigests};
 use crate::catalogue::{SeriesEntry, SharedCatalogue};
+use crate::damage::{Damage, DamageMarks, Damaged, Findings};
 use crate::memtable::MemtableView;
 use crate::windows::{WINDOW_MS, Windows, window_of, window_start};
 
@@ -21,6 +22,8 @@ pub struct View {
     pub(crate) base: Base,
     pub(crate) horizon_ms: i64,
     pub(crate) catalogue: SharedCatalogue,
+    pub(crate) damage: DamageMarks,
+    pub(crate) findings: Findings,
 }
 
 /// One series, one family, with its streams, as a query sees it.
@@ -47,24 +50,42 @@ pub struct StreamView {
     pub points: Vec<Point>,
 }
 
+/// The points of a series' streams.
+#[derive(Clone, Debug, PartialEq)]
+pub struct SeriesRead {
+    /// The streams, with the points that could be read.
+    pub streams: Vec<StreamView>,
+    /// Why points may be missing, each once.
+    pub damage: Vec<Damage>,
+}
+
+impl SeriesRead {
+    /// The streams, if nothing is missing.
+    pub fn whole(self) -> Result<Vec<StreamView>, Damaged> {
+        if self.damage.is_empty() { Ok(self.streams) } else { Err(Damaged(self.damage)) }
+    }
+}
+
 impl View {
     /// Adds a stream's points within a range of milliseconds, in order of time. Below the horizon a counter has
-    /// its greatest point only, and other streams have none. On an error the points of whole chunks were added.
+    /// its greatest point only, and other streams have none. On an error what is whole was added.
     pub fn read(
         &self,
         place: u32,
         kind: Kind,
         millis: RangeInclusive<i64>,
         out: &mut Vec<Point>,
-    ) -> Result<(), BlockError> {
+    ) -> Result<(), Damaged> {
         let first = out.len();
         let (from, to) = (*millis.start().max(&self.horizon_ms), *millis.end());
+        let mut damage = BTreeSet::new();
         if kind == Kind::Counter && *millis.start() < self.horizon_ms {
             out.extend(self.base.get(place).filter(|point| point.time <= to));
+            self.note_marks(place, i64::MIN..=window(self.horizon_ms.min(to)), &mut damage);
         }
-        let result = self.read_within(place, kind, from..=to, out);
+        self.read_within(place, kind, from..=to, out, &mut damage);
         settle(out, first);
-        result
+        if damage.is_empty() { Ok(()) } else { Err(Damaged(damage.into_iter().collect())) }
     }
 
     /// The same whatever the horizon.
@@ -74,21 +95,44 @@ impl View {
         kind: Kind,
         millis: RangeInclusive<i64>,
         out: &mut Vec<Point>,
-    ) -> Result<(), BlockError> {
-        let (first, mut result) = (out.len(), Ok(()));
+        damage: &mut BTreeSet<Damage>,
+    ) {
+        let first = out.len();
         let (from, to) = millis.into_inner();
         if from <= to {
             let axis = axis(kind, from, to);
-            let windows = from.div_euclid(WINDOW_MS)..=to.div_euclid(WINDOW_MS);
-            for block in self.windows.range(windows) {
-                result = read_block(block, place, axis.clone(), out).and(result);
+            let windows = window(from)..=window(to);
+            for block in self.windows.range(windows.clone()) {
+                self.read_block(block, place, axis.clone(), out, damage);
             }
             for memtable in &self.memtables {
                 read_memtable(memtable, place, &axis, out);
             }
+            self.note_marks(place, windows, damage);
         }
         settle(out, first);
-        result
+    }
+
+    fn read_block(
+        &self,
+        block: &Block,
+        place: u32,
+        axis: RangeInclusive<i64>,
+        out: &mut Vec<Point>,
+        damage: &mut BTreeSet<Damage>,
+    ) {
+        let mut columns = Columns::default();
+        let rot = block.read(place, axis, &mut columns);
+        out.extend(columns.times.iter().zip(&columns.values).map(|(time, value)| Point::new(*time, *value)));
+        let found: Vec<_> = rot.iter().map(|rot| Damage::of(block.meta().window, rot)).collect();
+        self.findings.note(&found);
+        damage.extend(found);
+    }
+
+    /// What was damaged earlier may be in no block any more.
+    fn note_marks(&self, place: u32, windows: RangeInclusive<i64>, damage: &mut BTreeSet<Damage>) {
+        let hits = |mark: &&Damage| (mark.first..=mark.last).contains(&place);
+        damage.extend(self.damage.within(windows).filter(hits));
     }
 
     /// The series that fit, each family on its own, in order of labels. Series that came after the view was taken
@@ -99,26 +143,33 @@ impl View {
     }
 
     /// The points of a series' streams within a range of milliseconds.
-    pub fn read_series(
-        &self,
-        series: &SeriesView,
-        millis: RangeInclusive<i64>,
-    ) -> Result<Vec<StreamView>, BlockError> {
+    pub fn read_series(&self, series: &SeriesView, millis: RangeInclusive<i64>) -> SeriesRead {
+        let mut damage = BTreeSet::new();
         let streams = series.streams.iter().map(|(writer, kind, place)| {
             let mut points = Vec::new();
-            self.read(*place, *kind, millis.clone(), &mut points)?;
-            Ok(StreamView { writer: *writer, kind: *kind, points })
+            if let Err(Damaged(found)) = self.read(*place, *kind, millis.clone(), &mut points) {
+                damage.extend(found);
+            }
+            StreamView { writer: *writer, kind: *kind, points }
         });
-        streams.collect()
+        let streams = streams.collect();
+        SeriesRead { streams, damage: damage.into_iter().collect() }
     }
 
-    /// The digests of one window: sums over the points that a read of it sees, whatever blocks they lie in.
-    pub fn window_digests(&self, window: i64) -> Result<ShardDigests, BlockError> {
+    /// The digests of one window: sums over the points that a read of it sees, whatever blocks they lie in. A
+    /// window with damage has none.
+    pub fn window_digests(&self, window: i64) -> Result<ShardDigests, Damaged> {
+        let mut damage: BTreeSet<Damage> = self.damage.within(window..=window).copied().collect();
         if let [block] = self.windows.of(window)
-            && let Some(digests) = block.digests()?
+            && damage.is_empty()
             && !self.fresh_points().any(|(kind, point)| window_of(kind, point.time) == window)
         {
-            return Ok(digests);
+            match block.digests() {
+                Ok(Some(digests)) => return Ok(digests),
+                Ok(None) => {}
+                // They can be computed again, and whoever looks after the block is told.
+                Err(rot) => self.findings.note(&[Damage::of(window, &rot)]),
+            }
         }
         let millis = window_start(window)..=window_start(window + 1) - 1;
         let mut digests = ShardDigests::new();
@@ -127,17 +178,18 @@ impl View {
             let known = (self.catalogue.read().kind(place), self.catalogue.read().shard_mix(place));
             let (Some(kind), Some(mix)) = known else { continue };
             let mut points = Vec::new();
-            self.read_within(place, kind, millis.clone(), &mut points)?;
+            self.read_within(place, kind, millis.clone(), &mut points, &mut damage);
             let (times, values): (Vec<_>, Vec<_>) =
                 points.iter().map(|point| (point.time, point.value)).unzip();
             digests.add(mix, &times, &values);
         }
-        Ok(digests)
+        if damage.is_empty() { Ok(digests) } else { Err(Damaged(damage.into_iter().collect())) }
     }
 
-    /// A digest of every point that reads see from the horizon on.
-    pub fn digest(&self) -> Result<Digest, BlockError> {
+    /// A digest of every point that reads see from the horizon on; none while points are missing.
+    pub fn digest(&self) -> Result<Digest, Damaged> {
         let mut windows: BTreeSet<i64> = self.windows.iter().map(|(window, _)| window).collect();
+        windows.extend(self.damage.iter().map(|mark| mark.window));
         for (kind, point) in self.fresh_points() {
             windows.insert(window_of(kind, point.time));
         }
@@ -190,16 +242,8 @@ fn axis(kind: Kind, from: i64, to: i64) -> RangeInclusive<i64> {
     first..=time::last_place_at(kind, to)
 }
 
-fn read_block(
-    block: &Block,
-    place: u32,
-    axis: RangeInclusive<i64>,
-    out: &mut Vec<Point>,
-) -> Result<(), BlockError> {
-    let mut columns = Columns::default();
-    let result = block.read(place, axis, &mut columns);
-    out.extend(columns.times.iter().zip(&columns.values).map(|(time, value)| Point::new(*time, *value)));
-    result
+fn window(ms: i64) -> i64 {
+    ms.div_euclid(WINDOW_MS)
 }
 
 fn read_memtable(memtable: &MemtableView, place: u32, axis: &RangeInclusive<i64>, out: &mut Vec<Point>) {

@@ -62,7 +62,8 @@ fn falls(store: &Store) -> Result<(), String> {
 fn read<T>(store: &Store, series: &str, lens: impl FnOnce(&[WriterPoints<'_>]) -> T) -> Option<T> {
     let matchers = shoal_query::parse_selector(series).expect("the series are constants");
     let views = store.select(&matchers);
-    let streams = store.view().read_series(views.first()?, i64::MIN..=i64::MAX).expect("no disk rots here");
+    let streams =
+        store.view().read_series(views.first()?, i64::MIN..=i64::MAX).whole().expect("no disk rots here");
     let parts: Vec<_> = streams
         .iter()
         .map(|stream| WriterPoints { writer: stream.writer, kind: stream.kind, points: &stream.points })

@@ -1,7 +1,7 @@
 //! `shoal status`: the cluster as one node sees it.
 
 use serde::Serialize;
-use shoal_client::{Hole, Member, MemberState, Members};
+use shoal_client::{Damage, Hole, Member, MemberState, Members};
 
 use super::{CommandError, Table, Target, hex};
 
@@ -54,12 +54,18 @@ fn text(members: &Members) -> String {
     ));
     members.warnings.iter().for_each(|warning| text.push_str(&format!("warning   {warning}\n")));
     members.holes.iter().for_each(|hole| text.push_str(&hole_text(hole)));
+    members.damage.iter().for_each(|damage| text.push_str(&damage_text(damage)));
     text
 }
 
 fn hole_text(hole: &Hole) -> String {
     let Hole { origin, seq, reason } = hole;
     format!("hole      {origin}:{seq} {reason}\n")
+}
+
+fn damage_text(damage: &Damage) -> String {
+    let Damage { from_ms, to_ms, part } = damage;
+    format!("damage    points from {from_ms} to {to_ms} ms: the {part} of a block\n")
 }
 
 fn short(id: &str) -> String {
@@ -88,6 +94,7 @@ struct Answer<'a> {
     members: Vec<JsonMember<'a>>,
     warnings: &'a [String],
     holes: Vec<JsonHole<'a>>,
+    damage: Vec<JsonDamage<'a>>,
 }
 
 #[derive(Serialize)]
@@ -113,9 +120,27 @@ struct JsonHole<'a> {
     reason: &'a str,
 }
 
+#[derive(Serialize)]
+struct JsonDamage<'a> {
+    from_ms: i64,
+    to_ms: i64,
+    part: &'a str,
+}
+
 fn json(answer: &Members) -> String {
-    let Members { node, address, cluster, members, points, streams, series, frontier, warnings, holes } =
-        answer;
+    let Members {
+        node,
+        address,
+        cluster,
+        members,
+        points,
+        streams,
+        series,
+        frontier,
+        warnings,
+        holes,
+        damage,
+    } = answer;
     let answer = Answer {
         cluster,
         node: node.to_string(),
@@ -127,6 +152,7 @@ fn json(answer: &Members) -> String {
         members: members.iter().map(json_member).collect(),
         warnings,
         holes: holes.iter().map(json_hole).collect(),
+        damage: damage.iter().map(json_damage).collect(),
     };
     let text = serde_json::to_string_pretty(&answer).expect("texts and numbers are JSON");
     text + "\n"
@@ -151,4 +177,8 @@ fn json_member(member: &Member) -> JsonMember<'_> {
 
 fn json_hole(hole: &Hole) -> JsonHole<'_> {
     JsonHole { origin: hole.origin.to_string(), seq: hole.seq, reason: &hole.reason }
+}
+
+fn json_damage(damage: &Damage) -> JsonDamage<'_> {
+    JsonDamage { from_ms: damage.from_ms, to_ms: damage.to_ms, part: &damage.part }
 }

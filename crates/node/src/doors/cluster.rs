@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use shoal_model::Phase;
 use shoal_proto::{convert, v1};
 use shoal_replication::{ForgetError, MemberStatus, Readiness, Status as Standing};
-use shoal_store::Hole;
+use shoal_store::{Damage, Hole};
 use tonic::{Request, Response, Status};
 
 use super::{Context, wall_ms};
@@ -33,7 +33,7 @@ impl v1::cluster_server::Cluster for Cluster {
 
 /// Everything that the node tells of the cluster, for gRPC and JSON alike.
 pub(super) fn members(context: &Context, status: EngineStatus) -> v1::MembersReply {
-    let EngineStatus { readiness, members, totals, frontier, holes, warnings, counters: _ } = status;
+    let EngineStatus { readiness, members, totals, frontier, holes, damage, warnings, counters: _ } = status;
     let hole = |(id, hole): (shoal_store::FrameId, Hole)| v1::Hole {
         origin: id.origin.0.to_vec(),
         seq: id.seq,
@@ -52,6 +52,18 @@ pub(super) fn members(context: &Context, status: EngineStatus) -> v1::MembersRep
         frontier: frontier.to_be_bytes().to_vec(),
         warnings,
         holes: holes.into_iter().map(hole).collect(),
+        damage: damage.iter().map(damage_message).collect(),
+    }
+}
+
+fn damage_message(damage: &Damage) -> v1::Damage {
+    let (millis, Damage { window: _, first, last, part }) = (damage.millis(), damage);
+    v1::Damage {
+        from_ms: *millis.start(),
+        to_ms: *millis.end(),
+        first_place: *first,
+        last_place: *last,
+        part: part.to_string(),
     }
 }
 

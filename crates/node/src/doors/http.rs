@@ -76,8 +76,18 @@ async fn cluster_state(
 }
 
 fn cluster_json(reply: v1::MembersReply) -> Value {
-    let v1::MembersReply { node, cluster, members, points, streams, series, frontier, warnings, holes } =
-        reply;
+    let v1::MembersReply {
+        node,
+        cluster,
+        members,
+        points,
+        streams,
+        series,
+        frontier,
+        warnings,
+        holes,
+        damage,
+    } = reply;
     let hole = |hole: v1::Hole| json!({"origin": hex(&hole.origin), "seq": hole.seq, "reason": hole.reason});
     json!({
         "node": hex(&node),
@@ -89,6 +99,18 @@ fn cluster_json(reply: v1::MembersReply) -> Value {
         "frontier": hex(&frontier),
         "warnings": warnings,
         "holes": holes.into_iter().map(hole).collect::<Vec<_>>(),
+        "damage": damage.into_iter().map(damage_json).collect::<Vec<_>>(),
+    })
+}
+
+fn damage_json(damage: v1::Damage) -> Value {
+    let v1::Damage { from_ms, to_ms, first_place, last_place, part } = damage;
+    json!({
+        "from_ms": from_ms,
+        "to_ms": to_ms,
+        "first_place": first_place,
+        "last_place": last_place,
+        "part": part,
     })
 }
 

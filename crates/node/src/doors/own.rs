@@ -54,6 +54,12 @@ fn held(status: &Status) -> Vec<Figure> {
             vec![],
             status.holes.len() as u64,
         ),
+        gauge(
+            "shoal_damaged_chunks",
+            "Damaged parts of blocks whose points may be missing here.",
+            vec![],
+            status.damage.len() as u64,
+        ),
     ]
 }
 

@@ -83,7 +83,7 @@ fn part_message(part: PartValue) -> v1::Part {
 fn status(error: &ReadError) -> Status {
     match error {
         ReadError::TooManySeries(_) => Status::invalid_argument(error.to_string()),
-        ReadError::NotReady(_) | ReadError::Behind(_) | ReadError::Block(_) | ReadError::Stopped(_) => {
+        ReadError::NotReady(_) | ReadError::Behind(_) | ReadError::Damaged(_) | ReadError::Stopped(_) => {
             Status::unavailable(error.to_string())
         }
     }

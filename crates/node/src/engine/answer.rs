@@ -5,13 +5,15 @@
 use shoal_merge::lens::{self, WriterPoints};
 use shoal_model::limits::{LIVE, READ_SERIES_MAX};
 use shoal_model::{Family, Kind, Labels, Matcher, Point, Writer, is_stale, time};
-use shoal_store::{BlockError, FrameId, SeriesView, StreamView, View};
+use shoal_store::{Damage, FrameId, SeriesRead, SeriesView, StreamView, View};
 use thiserror::Error;
 
 use super::ReadError;
 
 /// The label that a second family of a series appears with.
 const KIND_LABEL: &str = "__kind__";
+/// Damaged parts that an answer names for one series.
+const DAMAGE_TOLD_MAX: usize = 8;
 /// "However late": the last millisecond that every axis has.
 const EVER: i64 = time::DELTA_MILLIS_MAX;
 
@@ -87,7 +89,8 @@ impl Snapshot {
         }
         let (mut series, mut warnings) = (Vec::with_capacity(found.len()), self.warnings);
         for one in &found {
-            let value = value(&self.view, one, question)?;
+            let (value, damage) = value(&self.view, one, question);
+            warnings.extend(missing(one, &damage));
             warnings.extend(value.as_ref().filter(|_| one.is_second).map(|_| clash(one)));
             series.extend(value);
         }
@@ -100,18 +103,36 @@ fn clash(series: &SeriesView) -> String {
     format!("series {labels} is also written as {family}: that part is shown with a {KIND_LABEL} label")
 }
 
-fn value(view: &View, series: &SeriesView, question: &Question) -> Result<Option<SeriesValue>, BlockError> {
+/// What damage on this node's disk may cost a series, in one sentence for each window.
+fn missing(series: &SeriesView, damage: &[Damage]) -> Vec<String> {
+    let warning = |damage: &Damage| {
+        let (millis, part) = (damage.millis(), damage.part);
+        format!(
+            "series {}: points from {} to {} ms may be missing here, the {part} of a block is damaged",
+            series.labels,
+            millis.start(),
+            millis.end()
+        )
+    };
+    let (told, rest) = damage.split_at(damage.len().min(DAMAGE_TOLD_MAX));
+    let more = format!("series {}: {} more parts of blocks are damaged", series.labels, rest.len());
+    told.iter().map(warning).chain((!rest.is_empty()).then_some(more)).collect()
+}
+
+/// A series' value, and the damage that it was read around.
+fn value(view: &View, series: &SeriesView, question: &Question) -> (Option<SeriesValue>, Vec<Damage>) {
     let at_ms = question.at_ms.unwrap_or(EVER);
     // The lens of samples looks a little past the moment.
-    let streams = view.read_series(series, i64::MIN..=at_ms.saturating_add(LIVE.as_millis() as i64))?;
+    let SeriesRead { streams, damage } =
+        view.read_series(series, i64::MIN..=at_ms.saturating_add(LIVE.as_millis() as i64));
     let streams: Vec<_> = streams.iter().map(writer_points).collect();
     let Some(point) = lens::last(&streams, at_ms).filter(|point| !is_stale(point.value)) else {
-        return Ok(None);
+        return (None, damage);
     };
     let parts = if question.parts { parts(&streams, at_ms) } else { Vec::new() };
     let kind = series.streams.first().map_or(Kind::Sample, |(_, kind, _)| *kind);
     let labels = labels(&series.labels, series.is_second.then_some(series.family));
-    Ok(Some(SeriesValue { labels, kind, point, parts }))
+    (Some(SeriesValue { labels, kind, point, parts }), damage)
 }
 
 fn parts(streams: &[WriterPoints<'_>], at_ms: i64) -> Vec<PartValue> {

@@ -286,6 +286,7 @@ impl Driver {
             counters: self.replica.counters(),
             frontier: self.replica.store().answer_hash(),
             holes: self.replica.store().holes().collect(),
+            damage: self.replica.store().damage().clone(),
             warnings: self.replica.warnings(now),
         }
     }

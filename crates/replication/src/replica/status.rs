@@ -107,6 +107,15 @@ impl Replica {
                 id.seq, id.origin
             ));
         }
+        let damage = self.store.damage();
+        if let (Some(first), Some(last)) = (damage.iter().next(), damage.iter().last()) {
+            warnings.push(format!(
+                "{} parts of blocks are damaged on this node's disk: points from {} to {} ms may be missing here",
+                damage.len(),
+                first.millis().start(),
+                last.millis().end()
+            ));
+        }
         warnings
     }
 

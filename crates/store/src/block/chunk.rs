@@ -7,7 +7,7 @@ use crate::codec::{decode_times, decode_values};
 use crate::disk::DiskFile;
 
 use super::index::{Column, Entry};
-use super::rot::{Fault, Part, checked};
+use super::rot::{Part, checked};
 use super::stretch::Stretch;
 
 /// Decoded columns remembered, each in the one slot that its offset names.
@@ -47,35 +47,30 @@ impl ChunkReader {
     }
 
     /// Decodes a chunk, from a stretch where that holds it and else from the file.
-    pub(super) fn load(
-        &mut self,
-        file: &dyn DiskFile,
-        stretch: &Stretch,
-        entry: &Entry,
-    ) -> Result<(), Fault> {
+    pub(super) fn load(&mut self, file: &dyn DiskFile, stretch: &Stretch, entry: &Entry) -> Result<(), Part> {
         self.load_times(file, stretch, &entry.column)?;
         self.values.clear();
         let bytes = part(file, stretch, &mut self.aside, entry.range(), Part::Values)?;
-        decode_values(bytes, entry.column.points, &mut self.values).map_err(|_| Fault::Rot(Part::Values))?;
-        if self.values.len() == self.times().len() { Ok(()) } else { Err(Fault::Rot(Part::Values)) }
+        decode_values(bytes, entry.column.points, &mut self.values).map_err(|_| Part::Values)?;
+        if self.values.len() == self.times().len() { Ok(()) } else { Err(Part::Values) }
     }
 
-    fn load_times(&mut self, file: &dyn DiskFile, stretch: &Stretch, column: &Column) -> Result<(), Fault> {
+    fn load_times(&mut self, file: &dyn DiskFile, stretch: &Stretch, column: &Column) -> Result<(), Part> {
         self.current = slot_of(column.offset);
         let slot = self.slots.get_mut(self.current).expect("a slot for every hash");
         if slot.offset != column.offset {
             slot.offset = NONE;
             slot.times.clear();
             let bytes = part(file, stretch, &mut self.aside, column.range(), Part::Times)?;
-            decode_times(bytes, column.points, &mut slot.times).map_err(|_| Fault::Rot(Part::Times))?;
+            decode_times(bytes, column.points, &mut slot.times).map_err(|_| Part::Times)?;
             if !slot.times.is_sorted_by(|a, b| a < b) {
-                return Err(Fault::Rot(Part::Times));
+                return Err(Part::Times);
             }
             slot.offset = column.offset;
         }
         let ends = (slot.times.first(), slot.times.last());
         let agrees = slot.times.len() == column.points && ends == (Some(&column.first), Some(&column.last));
-        if agrees { Ok(()) } else { Err(Fault::Rot(Part::Times)) }
+        if agrees { Ok(()) } else { Err(Part::Times) }
     }
 }
 
@@ -86,15 +81,15 @@ fn part<'a>(
     aside: &'a mut Stretch,
     range: Range<u64>,
     part: Part,
-) -> Result<&'a [u8], Fault> {
+) -> Result<&'a [u8], Part> {
     let bytes = match stretch.get(&range) {
         Some(bytes) => bytes,
         None => {
-            aside.load(file, range.clone()).map_err(|error| Fault::of_read(error, part))?;
+            aside.load(file, range.clone()).map_err(|_| part)?;
             aside.get(&range).unwrap_or_default()
         }
     };
-    checked(bytes).map_err(|_| Fault::Rot(part))
+    checked(bytes).map_err(|_| part)
 }
 
 fn slot_of(offset: u64) -> usize {

@@ -42,7 +42,7 @@ impl Footer {
         let len = file.len().map_err(Fault::Disk)?;
         let offset = len.checked_sub(FOOTER_BYTES as u64).ok_or(Fault::Rot(Part::Footer))?;
         let mut bytes = [0; FOOTER_BYTES];
-        file.read_at(offset, &mut bytes).map_err(|error| Fault::of_read(error, Part::Footer))?;
+        file.read_at(offset, &mut bytes).map_err(|error| Fault::of_read(&error, Part::Footer))?;
         let footer = Self::decode(&bytes).map_err(|_| Fault::Rot(Part::Footer))?;
         let follows = footer.digests().end == offset && footer.meta.bytes == len;
         let ascends = HEADER_BYTES <= footer.pages_offset && footer.pages_offset <= footer.sparse_offset;
@@ -91,6 +91,6 @@ impl Footer {
 fn read(file: &dyn DiskFile, range: Range<u64>, part: Part) -> Result<Vec<u8>, Fault> {
     let len = usize::try_from(range.end - range.start).map_err(|_| Fault::Rot(part))?;
     let mut bytes = vec![0; len];
-    file.read_at(range.start, &mut bytes).map_err(|error| Fault::of_read(error, part))?;
+    file.read_at(range.start, &mut bytes).map_err(|error| Fault::of_read(&error, part))?;
     Ok(bytes)
 }

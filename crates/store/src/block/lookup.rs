@@ -6,7 +6,7 @@ use std::ops::RangeInclusive;
 use super::chunk::ChunkReader;
 use super::index::Entry;
 use super::reader::Block;
-use super::rot::BlockError;
+use super::rot::Rot;
 use super::stretch::Stretch;
 
 /// Bytes between two chunks that are cheaper read than skipped.
@@ -31,7 +31,7 @@ impl<'a> Lookup<'a> {
     }
 
     /// Loads the entries of a page that are of some places and in the range of times.
-    pub(super) fn page(&mut self, page: usize, mut places: &[u32]) -> Result<(), BlockError> {
+    pub(super) fn page(&mut self, page: usize, mut places: &[u32]) -> Result<(), Rot> {
         self.block.load_page(page, &mut self.pages, PAGES_AHEAD_BYTES, &mut self.entries)?;
         self.entries.retain(|entry| {
             while let [first, rest @ ..] = places
@@ -44,8 +44,8 @@ impl<'a> Lookup<'a> {
         Ok(())
     }
 
-    /// Decodes those chunks, and hands out the points in the range.
-    pub(super) fn hand_out(&mut self, each: &mut impl FnMut(u32, &[i64], &[f64])) -> Result<(), BlockError> {
+    /// Decodes those chunks, and hands out the points in the range; notes those that are damaged.
+    pub(super) fn hand_out(&mut self, each: &mut impl FnMut(u32, &[i64], &[f64]), found: &mut Vec<Rot>) {
         let neighbours = |a: &Entry, b: &Entry| begin(b).saturating_sub(a.range().end) <= GAP_BYTES;
         for run in self.entries.chunk_by(neighbours) {
             let [first, ..] = run else { continue };
@@ -53,8 +53,10 @@ impl<'a> Lookup<'a> {
             // Where a run cannot be read in one go, its chunks may still be read one by one.
             let _ = self.data.load(self.block.file(), begin(first)..end);
             for entry in run {
-                let loaded = self.chunk.load(self.block.file(), &self.data, entry);
-                loaded.map_err(|fault| self.block.fault(fault, entry.place..=entry.place))?;
+                if let Err(part) = self.chunk.load(self.block.file(), &self.data, entry) {
+                    found.push(self.block.rot(part, entry.place..=entry.place));
+                    continue;
+                }
                 let (times, values) = (self.chunk.times(), self.chunk.values());
                 let from = times.partition_point(|time| time < self.times.start());
                 let to = times.partition_point(|time| time <= self.times.end());
@@ -63,7 +65,6 @@ impl<'a> Lookup<'a> {
                 }
             }
         }
-        Ok(())
     }
 }
 

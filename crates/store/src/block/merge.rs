@@ -8,7 +8,7 @@ use shoal_merge::order;
 
 use super::digests::{ShardDigests, ShardMix};
 use super::meta::Meta;
-use super::reader::{Block, note};
+use super::reader::Block;
 use super::rot::Rot;
 use super::scan::Scan;
 use super::writer::Writer;
@@ -34,14 +34,14 @@ pub fn merge(
     seal: Option<&dyn Fn(u32) -> Option<ShardMix>>,
 ) -> io::Result<Merged> {
     let mut rot = Vec::new();
-    let mut heads = Heads::new(inputs, &mut rot)?;
+    let mut heads = Heads::new(inputs, &mut rot);
     let mut output = Output { writer, seal, digests: ShardDigests::new(), stream: None, unnamed: 0 };
     while let Some(place) = heads.least_place() {
         if keep(place) {
             output.turn_to(place);
             heads.pass_stream(place, &mut output, &mut rot)?;
         } else {
-            heads.skip_stream(place, &mut rot)?;
+            heads.skip_stream(place, &mut rot);
         }
     }
     let Output { writer, seal, digests, unnamed, .. } = output;
@@ -76,14 +76,14 @@ impl Output<'_> {
 struct Heads<'a>(Vec<Head<'a>>);
 
 impl<'a> Heads<'a> {
-    fn new(inputs: &'a [Arc<Block>], rot: &mut Vec<Rot>) -> io::Result<Self> {
+    fn new(inputs: &'a [Arc<Block>], rot: &mut Vec<Rot>) -> Self {
         let mut heads = Vec::with_capacity(inputs.len());
         for block in inputs {
             let mut head = Head { scan: block.scan(), at: 0, place: None };
-            head.next_chunk(rot)?;
+            head.next_chunk(rot);
             heads.push(head);
         }
-        Ok(Self(heads))
+        Self(heads)
     }
 
     fn least_place(&self) -> Option<u32> {
@@ -94,7 +94,7 @@ impl<'a> Heads<'a> {
     fn pass_stream(&mut self, place: u32, output: &mut Output<'_>, rot: &mut Vec<Rot>) -> io::Result<()> {
         while let Some(Lead { head, time, limit }) = self.lead(place) {
             if limit == Some(time) {
-                let value = self.take_joined(place, time, rot)?;
+                let value = self.take_joined(place, time, rot);
                 output.pass(place, &[time], &[value])?;
                 continue;
             }
@@ -102,18 +102,17 @@ impl<'a> Heads<'a> {
             let (times, values) = head.before(limit);
             output.pass(place, times, values)?;
             let passed = times.len();
-            head.step(passed, rot)?;
+            head.step(passed, rot);
         }
         Ok(())
     }
 
-    fn skip_stream(&mut self, place: u32, rot: &mut Vec<Rot>) -> io::Result<()> {
+    fn skip_stream(&mut self, place: u32, rot: &mut Vec<Rot>) {
         for head in &mut self.0 {
             while head.place == Some(place) {
-                head.next_chunk(rot)?;
+                head.next_chunk(rot);
             }
         }
-        Ok(())
     }
 
     /// The head whose next point of a stream is the earliest.
@@ -133,7 +132,7 @@ impl<'a> Heads<'a> {
     }
 
     /// Takes one time's point out of all heads that have it: the greatest value.
-    fn take_joined(&mut self, place: u32, time: i64, rot: &mut Vec<Rot>) -> io::Result<f64> {
+    fn take_joined(&mut self, place: u32, time: i64, rot: &mut Vec<Rot>) -> f64 {
         let mut joined: Option<f64> = None;
         for head in &mut self.0 {
             if head.time(place) != Some(time) {
@@ -142,9 +141,9 @@ impl<'a> Heads<'a> {
             if let Some(&value) = head.scan.values().get(head.at) {
                 joined = Some(joined.map_or(value, |other| order::join(other, value)));
             }
-            head.step(1, rot)?;
+            head.step(1, rot);
         }
-        Ok(joined.expect("a head leads with this time"))
+        joined.expect("a head leads with this time")
     }
 }
 
@@ -183,23 +182,25 @@ impl Head<'_> {
     }
 
     /// Goes behind some points of the chunk at hand.
-    fn step(&mut self, points: usize, rot: &mut Vec<Rot>) -> io::Result<()> {
+    fn step(&mut self, points: usize, rot: &mut Vec<Rot>) {
         self.at += points;
-        if self.at < self.scan.times().len() { Ok(()) } else { self.next_chunk(rot) }
+        if self.at >= self.scan.times().len() {
+            self.next_chunk(rot);
+        }
     }
 
     /// Goes to the next chunk that is whole.
-    fn next_chunk(&mut self, rot: &mut Vec<Rot>) -> io::Result<()> {
+    fn next_chunk(&mut self, rot: &mut Vec<Rot>) {
         self.at = 0;
         self.place = None;
         while let Some(chunk) = self.scan.advance() {
-            let is_whole = chunk.is_ok();
-            note(chunk, rot)?;
-            if is_whole {
-                self.place = Some(self.scan.place());
-                break;
+            match chunk {
+                Ok(()) => {
+                    self.place = Some(self.scan.place());
+                    break;
+                }
+                Err(damage) => rot.push(damage),
             }
         }
-        Ok(())
     }
 }

@@ -1,7 +1,6 @@
 //! A block being read, by stream and by time. An open one keeps its sparse index in memory and nothing else;
 //! a look-up reads one page of the index and the chunks it names, neighbours in one go.
 
-use std::io;
 use std::ops::RangeInclusive;
 use std::sync::Arc;
 
@@ -64,12 +63,14 @@ impl Block {
     }
 
     /// The digests of a sealed block, read from the disk.
-    pub fn digests(&self) -> Result<Option<ShardDigests>, BlockError> {
-        self.footer.shard_digests(&*self.file).map_err(|fault| fault.at(&self.path, ALL))
+    pub fn digests(&self) -> Result<Option<ShardDigests>, Rot> {
+        self.footer.shard_digests(&*self.file).map_err(|_| self.rot(Part::Digests, ALL))
     }
 
-    /// Appends a stream's points with times (on its axis) in a range, in order of time.
-    pub fn read(&self, place: u32, times: RangeInclusive<i64>, out: &mut Columns) -> Result<(), BlockError> {
+    /// Appends a stream's points with times (on its axis) in a range, in order of time; gives the damage that it
+    /// went around.
+    #[must_use = "points may be missing"]
+    pub fn read(&self, place: u32, times: RangeInclusive<i64>, out: &mut Columns) -> Vec<Rot> {
         self.read_many(&[place], times, |_, times, values| {
             out.times.extend_from_slice(times);
             out.values.extend_from_slice(values);
@@ -77,15 +78,17 @@ impl Block {
     }
 
     /// Hands out the points of many streams (places ascending, else it panics) with times in a range: in order
-    /// of place, within a stream in order of time, once a chunk. It ends at the first damage, before anything
-    /// of the chunk that the error names was handed out.
+    /// of place, within a stream in order of time, once a chunk. It goes around damage, of which nothing is
+    /// handed out, and names it.
+    #[must_use = "points may be missing"]
     pub fn read_many(
         &self,
         places: &[u32],
         times: RangeInclusive<i64>,
         mut each: impl FnMut(u32, &[i64], &[f64]),
-    ) -> Result<(), BlockError> {
+    ) -> Vec<Rot> {
         assert!(places.is_sorted(), "places ascend");
+        let mut found = Vec::new();
         let mut lookup = Lookup::new(self, times);
         let (mut rest, mut page) = (places, 0);
         while let Some(&place) = rest.first() {
@@ -93,8 +96,10 @@ impl Block {
             if self.index.first_place(page).is_none_or(|first| places.last() < Some(&first)) {
                 break;
             }
-            lookup.page(page, rest)?;
-            lookup.hand_out(&mut each)?;
+            match lookup.page(page, rest) {
+                Ok(()) => lookup.hand_out(&mut each, &mut found),
+                Err(rot) => found.push(rot),
+            }
             page += 1;
             let done = match self.index.first_place(page) {
                 Some(next) => rest.partition_point(|place| *place < next),
@@ -102,7 +107,7 @@ impl Block {
             };
             rest = rest.get(done..).unwrap_or_default();
         }
-        Ok(())
+        found
     }
 
     /// Reads the block from one end to the other.
@@ -110,32 +115,30 @@ impl Block {
         Scan::new(self)
     }
 
-    /// Verifies every checksum, and that all can be decoded. An empty list is a sound block; an error is the
-    /// disk's.
-    pub fn verify(&self) -> io::Result<Vec<Rot>> {
+    /// Verifies every checksum, and that all can be decoded. An empty list is a sound block.
+    pub fn verify(&self) -> Vec<Rot> {
         let mut found = Vec::new();
-        note(self.check_ends(), &mut found)?;
-        note(self.digests().map(drop), &mut found)?;
+        found.extend(self.check_ends().err());
+        found.extend(self.digests().err());
         let mut scan = self.scan();
         while let Some(chunk) = scan.advance() {
-            note(chunk, &mut found)?;
+            found.extend(chunk.err());
         }
-        Ok(found)
+        found
     }
 
     /// Reads both ends again, which an open block looks at no more.
-    fn check_ends(&self) -> Result<(), BlockError> {
+    fn check_ends(&self) -> Result<(), Rot> {
         let mut header = [0; HEADER_BYTES as usize];
-        self.file.read_at(0, &mut header)?;
-        let ends = Footer::read(&*self.file)
-            .and_then(|footer| footer.sparse_index(&*self.file).map(|_| footer == self.footer));
-        if header != [MAGIC, [0; 4]].as_flattened() {
-            return Err(Fault::Rot(Part::Header).at(&self.path, ALL));
+        let read = self.file.read_at(0, &mut header);
+        if read.is_err() || header != [MAGIC, [0; 4]].as_flattened() {
+            return Err(self.rot(Part::Header, ALL));
         }
-        match ends {
-            Ok(true) => Ok(()),
-            Ok(false) => Err(Fault::Rot(Part::Footer).at(&self.path, ALL)),
-            Err(fault) => Err(fault.at(&self.path, ALL)),
+        let footer = Footer::read(&*self.file).ok().filter(|footer| *footer == self.footer);
+        let footer = footer.ok_or_else(|| self.rot(Part::Footer, ALL))?;
+        match footer.sparse_index(&*self.file) {
+            Ok(_) => Ok(()),
+            Err(_) => Err(self.rot(Part::SparseIndex, ALL)),
         }
     }
 
@@ -152,9 +155,9 @@ impl Block {
         self.footer.pages_offset
     }
 
-    /// Names the file in a fault, and whose points it costs.
-    pub(super) fn fault(&self, fault: Fault, places: RangeInclusive<u32>) -> BlockError {
-        fault.at(&self.path, places)
+    /// Names the file in damage, and whose points it costs.
+    pub(super) fn rot(&self, part: Part, places: RangeInclusive<u32>) -> Rot {
+        Rot { path: Arc::clone(&self.path), part, places }
     }
 
     /// Decodes a page of the index, with up to `ahead` bytes read for the next ones.
@@ -164,16 +167,15 @@ impl Block {
         stretch: &mut Stretch,
         ahead: u64,
         entries: &mut Vec<Entry>,
-    ) -> Result<(), BlockError> {
+    ) -> Result<(), Rot> {
         entries.clear();
         let range = self.index.page(page);
-        let loaded = stretch.fetch(&*self.file, &range, ahead, self.index.end());
-        loaded.map_err(|error| self.fault(Fault::of_read(error, Part::Page), self.index.places(page)))?;
-        let bytes = stretch.get(&range).unwrap_or_default();
+        let fetched = stretch.fetch(&*self.file, &range, ahead, self.index.end());
+        let bytes = stretch.get(&range).filter(|_| fetched.is_ok()).unwrap_or_default();
         let decoded = self.index.decode_page(page, bytes, self.chunks_end(), entries);
         decoded.map_err(|_| {
             entries.clear();
-            self.fault(Fault::Rot(Part::Page), self.index.places(page))
+            self.rot(Part::Page, self.index.places(page))
         })
     }
 }
@@ -181,17 +183,5 @@ impl Block {
 impl std::fmt::Debug for Block {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Block").field("path", &self.path).field("meta", self.meta()).finish_non_exhaustive()
-    }
-}
-
-/// Takes rot into a list; what the disk says goes on.
-pub(super) fn note(result: Result<(), BlockError>, found: &mut Vec<Rot>) -> io::Result<()> {
-    match result {
-        Ok(()) => Ok(()),
-        Err(BlockError::Rot(rot)) => {
-            found.push(rot);
-            Ok(())
-        }
-        Err(BlockError::Disk(error)) => Err(error),
     }
 }

@@ -18,8 +18,8 @@ pub enum BlockError {
     /// Bytes are not what was written. Reading again fails again; a peer has the points.
     #[error(transparent)]
     Rot(#[from] Rot),
-    /// The disk did not answer; the block may be whole.
-    #[error("a block cannot be read")]
+    /// The file cannot be opened; the block may be whole.
+    #[error("a block cannot be opened")]
     Disk(#[from] io::Error),
 }
 
@@ -35,23 +35,40 @@ pub struct Rot {
     pub places: RangeInclusive<u32>,
 }
 
-/// A part of a block with a checksum of its own.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// A part of a block with a checksum of its own. The numbers stand in the manifest and are never used again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[repr(u8)]
 pub enum Part {
     /// The first bytes; nothing but a scrub looks at them.
-    Header,
+    Header = 1,
     /// The last bytes, or they are another block's.
-    Footer,
+    Footer = 2,
     /// The list of index pages.
-    SparseIndex,
+    SparseIndex = 3,
     /// A page of the index.
-    Page,
+    Page = 4,
     /// A column of times.
-    Times,
+    Times = 5,
     /// A column of values.
-    Values,
+    Values = 6,
     /// The digests; they can be computed again.
-    Digests,
+    Digests = 7,
+}
+
+impl Part {
+    const ALL: [Self; 7] =
+        [Self::Header, Self::Footer, Self::SparseIndex, Self::Page, Self::Times, Self::Values, Self::Digests];
+
+    /// The part with a number.
+    pub fn from_code(code: u8) -> Option<Self> {
+        Self::ALL.into_iter().find(|part| *part as u8 == code)
+    }
+
+    /// Whether an open block holds it in memory, or can make it again: then no point is lost, and writing the
+    /// block anew mends it.
+    pub fn is_held(self) -> bool {
+        matches!(self, Self::Header | Self::Footer | Self::SparseIndex | Self::Digests)
+    }
 }
 
 impl fmt::Display for Part {
@@ -76,9 +93,11 @@ pub(super) enum Fault {
 }
 
 impl Fault {
-    /// A file that ends early is rot, all else the disk's fault.
-    pub(super) fn of_read(error: io::Error, part: Part) -> Self {
-        if error.kind() == io::ErrorKind::UnexpectedEof { Self::Rot(part) } else { Self::Disk(error) }
+    /// A part that cannot be read is rot of that part: to who wants the points it is the same whether the bytes
+    /// are wrong, missing, or kept back by a bad sector.
+    pub(super) fn of_read(error: &io::Error, part: Part) -> Self {
+        tracing::debug!(%error, %part, "a part of a block cannot be read");
+        Self::Rot(part)
     }
 
     pub(super) fn at(self, path: &Arc<str>, places: RangeInclusive<u32>) -> BlockError {

@@ -5,7 +5,7 @@ use super::chunk::ChunkReader;
 use super::index::Entry;
 use super::lookup::begin;
 use super::reader::Block;
-use super::rot::{BlockError, Fault, Part};
+use super::rot::{Part, Rot};
 use super::stretch::Stretch;
 
 /// Bytes of chunks in one read.
@@ -41,7 +41,7 @@ impl<'a> Scan<'a> {
 
     /// Goes to the next chunk; `None` behind the last one. After an error there is no chunk at hand, and the
     /// next call goes on behind the damage.
-    pub fn advance(&mut self) -> Option<Result<(), BlockError>> {
+    pub fn advance(&mut self) -> Option<Result<(), Rot>> {
         while self.at == self.entries.len() {
             if self.page == self.block.index().len() {
                 return None;
@@ -53,7 +53,7 @@ impl<'a> Scan<'a> {
         let entry = *self.entries.get(self.at)?;
         self.at += 1;
         self.place = entry.place;
-        Some(self.load(&entry).map_err(|fault| self.block.fault(fault, entry.place..=entry.place)))
+        Some(self.load(&entry).map_err(|part| self.block.rot(part, entry.place..=entry.place)))
     }
 
     /// Whose points the chunk at hand holds.
@@ -71,19 +71,19 @@ impl<'a> Scan<'a> {
         self.chunk.values()
     }
 
-    fn next_page(&mut self) -> Result<(), BlockError> {
+    fn next_page(&mut self) -> Result<(), Rot> {
         let page = self.page;
         self.page += 1;
         self.at = 0;
         self.block.load_page(page, &mut self.pages, PAGES_AHEAD_BYTES, &mut self.entries)
     }
 
-    fn load(&mut self, entry: &Entry) -> Result<(), Fault> {
+    fn load(&mut self, entry: &Entry) -> Result<(), Part> {
         if self.data.get(&entry.range()).is_none() {
             let range = begin(entry)..entry.range().end;
             let fetched =
                 self.data.fetch(self.block.file(), &range, CHUNKS_AHEAD_BYTES, self.block.chunks_end());
-            fetched.map_err(|error| Fault::of_read(error, Part::Values))?;
+            fetched.map_err(|_| Part::Values)?;
         }
         self.chunk.load(self.block.file(), &self.data, entry)
     }

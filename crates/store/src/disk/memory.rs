@@ -50,6 +50,21 @@ impl MemoryDisk {
         }
     }
 
+    /// A disk of its own with what lies below a directory, as copied to another machine.
+    pub fn copy_below(&self, directory: &str) -> Self {
+        let copy = Self::new();
+        let state = self.state();
+        for (name, content) in &state.live {
+            if let Some(rest) = name.strip_prefix(directory).and_then(|rest| rest.strip_prefix('/')) {
+                let bytes = lock(content).bytes.clone();
+                let content = Arc::new(Mutex::new(Content { synced: bytes.clone(), bytes }));
+                copy.state().live.insert(rest.to_owned(), Arc::clone(&content));
+                copy.state().durable.insert(rest.to_owned(), content);
+            }
+        }
+        copy
+    }
+
     /// Flips the bits of `mask` in one byte of a file, as rot does; false where there is no such byte.
     pub fn rot(&self, path: &str, offset: usize, mask: u8) -> bool {
         let state = self.state();
@@ -115,6 +130,16 @@ impl Disk for MemoryDisk {
     fn rename(&self, from: &str, to: &str) -> io::Result<()> {
         let mut state = self.state();
         let content = state.live.remove(from).ok_or(io::ErrorKind::NotFound)?;
+        state.live.insert(to.to_owned(), content);
+        Ok(())
+    }
+
+    fn link(&self, from: &str, to: &str) -> io::Result<()> {
+        let mut state = self.state();
+        if state.live.contains_key(to) {
+            return Err(io::ErrorKind::AlreadyExists.into());
+        }
+        let content = state.live.get(from).cloned().ok_or(io::ErrorKind::NotFound)?;
         state.live.insert(to.to_owned(), content);
         Ok(())
     }

@@ -25,6 +25,12 @@ fn conforms(disk: &dyn Disk) {
         (disk.list("d").unwrap(), disk.list("").unwrap()),
         (vec!["a".into(), "c".into()], vec!["d".into()])
     );
+    disk.link("d/a", "d/e").unwrap();
+    assert_eq!(disk.link("d/a", "d/c").err().map(|e| e.kind()), Some(io::ErrorKind::AlreadyExists));
+    assert_eq!(disk.link("d/none", "d/f").err().map(|e| e.kind()), Some(io::ErrorKind::NotFound));
+    disk.remove("d/a").unwrap();
+    assert_eq!(read_all(&*disk.open("d/e").unwrap()).unwrap(), b"hello!");
+    disk.rename("d/e", "d/a").unwrap();
     disk.remove("d/c").unwrap();
     assert_eq!(disk.list("d").unwrap(), ["a"]);
     replace(disk, "NOTE", b"one").unwrap();

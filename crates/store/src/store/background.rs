@@ -2,6 +2,7 @@
 //! go of what is older than the retention. There is at most one of each under way; a failed one is tried again a
 //! while later, and nothing is lost meanwhile: what is not in the manifest is still in the journal.
 
+use std::collections::BTreeSet;
 use std::io;
 use std::sync::Arc;
 
@@ -12,8 +13,9 @@ use crate::base::Base;
 use crate::block::Block;
 use crate::catalogue::SharedCatalogue;
 use crate::compaction::{self, MergeDone, MergeJob};
+use crate::damage::Damage;
 use crate::disk::Disk;
-use crate::flush::{FlushDone, FlushJob, Flushed, into_io};
+use crate::flush::{FlushDone, FlushJob, Flushed};
 use crate::manifest;
 use crate::memtable::{Memtable, MemtableView};
 use crate::windows::{WINDOW_MS, window_start};
@@ -74,6 +76,8 @@ pub struct ExpireJob {
 pub struct ExpireDone {
     windows: Vec<i64>,
     number: u64,
+    totals_from_ms: i64,
+    damage: Vec<Damage>,
     result: io::Result<Base>,
 }
 
@@ -84,7 +88,9 @@ pub(super) struct State {
     merging: bool,
     expiring: bool,
     writing_manifest: bool,
-    manifest_is_old: bool,
+    pub(super) manifest_is_old: bool,
+    /// Windows with a block that is to be written anew: something of it has rotted that costs no points.
+    pub(super) worn: BTreeSet<i64>,
     /// Whether the blocks have changed since merges were looked for, and when that was.
     blocks_changed: bool,
     looked_at_ms: i64,
@@ -92,7 +98,7 @@ pub(super) struct State {
     has_failed: bool,
     /// Files that the manifest under way, and the one after it, no longer name.
     dying: Vec<String>,
-    dead_later: Vec<String>,
+    pub(super) dead_later: Vec<String>,
 }
 
 impl Job {
@@ -109,24 +115,22 @@ impl Job {
 
 impl ExpireJob {
     fn run(self) -> ExpireDone {
-        let result = self.greatest().and_then(|points| {
-            let base = self.base.joined(points, self.totals_from_ms);
-            base.save(&*self.disk, self.number).map(|()| base)
-        });
-        ExpireDone { windows: self.windows, number: self.number, result }
+        let mut damage = Vec::new();
+        let base = self.base.joined(self.greatest(&mut damage), self.totals_from_ms);
+        let result = base.save(&*self.disk, self.number).map(|()| base);
+        let Self { windows, number, totals_from_ms, .. } = self;
+        ExpireDone { windows, number, totals_from_ms, damage, result }
     }
 
     /// The greatest point of each counter in each block.
-    fn greatest(&self) -> io::Result<Vec<(u32, Point)>> {
+    fn greatest(&self, damage: &mut Vec<Damage>) -> Vec<(u32, Point)> {
         let mut greatest: Vec<(u32, Point)> = Vec::new();
         for block in &self.blocks {
             let mut scan = block.scan();
             while let Some(chunk) = scan.advance() {
-                match chunk.map_err(into_io) {
-                    Err(error) if error.kind() != io::ErrorKind::InvalidData => return Err(error),
-                    // What has rotted is past its time anyway.
-                    Err(_) => continue,
-                    Ok(()) => {}
+                if let Err(rot) = chunk {
+                    damage.push(Damage::of(block.meta().window, &rot));
+                    continue;
                 }
                 if self.catalogue.read().kind(scan.place()) == Some(Kind::Counter) {
                     let points = scan.times().iter().zip(scan.values());
@@ -136,7 +140,7 @@ impl ExpireJob {
                 }
             }
         }
-        Ok(greatest)
+        greatest
     }
 }
 
@@ -145,6 +149,7 @@ impl Store {
     /// [`Store::handle_done`].
     pub fn poll_job(&mut self, now_ms: i64) -> Option<Job> {
         self.note_time(now_ms);
+        self.take_findings();
         if self.background.retry_at_ms.is_some() {
             return None;
         }
@@ -309,12 +314,12 @@ impl Store {
             return None;
         }
         // A window may be over though nothing was written; that need not be noticed at once.
-        let is_due = std::mem::take(&mut self.background.blocks_changed);
+        let is_due = std::mem::take(&mut self.background.blocks_changed) || !self.background.worn.is_empty();
         if !is_due && now_ms.abs_diff(self.background.looked_at_ms) < LOOK_MS {
             return None;
         }
         self.background.looked_at_ms = now_ms;
-        let plan = compaction::plan(&self.windows, now_ms)?;
+        let plan = compaction::plan(&self.windows, &mut self.background.worn, now_ms)?;
         self.background.merging = true;
         let number = self.manifest.next_block;
         self.manifest.next_block += 1;
@@ -325,8 +330,8 @@ impl Store {
     fn merged(&mut self, done: MergeDone) {
         self.background.merging = false;
         let MergeDone { plan, result } = done;
-        let block = match result {
-            Ok(block) => block,
+        let (block, damage) = match result {
+            Ok(merged) => merged,
             Err(error) => return self.note_job_failure("a merge", &error),
         };
         let numbers: Vec<_> = plan.inputs.iter().map(|input| input.meta().number).collect();
@@ -335,6 +340,7 @@ impl Store {
         self.background.dead_later.extend(plan.inputs.iter().map(|input| input.path().to_owned()));
         self.manifest.blocks.push(block.meta().clone());
         self.windows.add(block);
+        self.note_damage(damage);
         self.background.blocks_changed = true;
         self.background.manifest_is_old = true;
     }
@@ -369,6 +375,8 @@ impl Store {
             Ok(base) => base,
             Err(error) => return self.note_job_failure("an expiry", &error),
         };
+        self.note_damage(done.damage);
+        self.expire_damage(&done.windows, done.totals_from_ms);
         for window in done.windows {
             let blocks = self.windows.of(window).to_vec();
             let numbers: Vec<_> = blocks.iter().map(|block| block.meta().number).collect();

@@ -11,13 +11,14 @@ use shoal_model::Origin;
 
 use super::{Files, Hole, Options, Store, background};
 use crate::base::Base;
-use crate::block::{self, Block};
+use crate::block::{self, Block, BlockError};
 use crate::catalogue::{CatalogueFile, SharedCatalogue};
+use crate::damage::{self, Damage, Findings};
 use crate::disk::Disk;
 use crate::flush::into_io;
 use crate::frame::{Frame, FrameId};
 use crate::journal::{Entry, Journal, Location, RecordKind, Recovered, Rot};
-use crate::manifest::Manifest;
+use crate::manifest::{self, Manifest};
 use crate::memtable::{Memtable, Recycled};
 use crate::table::file::TableFile;
 use crate::table::{Chunk, Tables};
@@ -48,12 +49,12 @@ impl Store {
     /// Opens the store below `disk`, which may be empty, to write frames under the origin `own`, which must
     /// never have been used before.
     pub fn open(disk: Arc<dyn Disk>, own: Origin, options: Options) -> io::Result<Opened> {
-        let manifest = Manifest::load(&*disk)?;
+        let mut manifest = Manifest::load(&*disk)?;
         let (catalogue, catalogue_file) =
             CatalogueFile::load(Arc::clone(&disk), manifest.catalogue_len).map_err(io::Error::other)?;
         let mut tables = Tables::default();
         let table_file = TableFile::open(&*disk, manifest.tables, &mut tables)?;
-        let windows = open_blocks(&*disk, &manifest)?;
+        let windows = open_blocks(&*disk, &mut manifest)?;
         let base = Base::load(&*disk, manifest.base)?;
         let Recovered { journal, entries, rot, cut_bytes, heads } =
             Journal::open(Arc::clone(&disk), manifest.checkpoint)?;
@@ -79,6 +80,7 @@ impl Store {
             synced: Frontier::default(),
             syncing: None,
             unreadable: 0,
+            findings: Findings::default(),
             manifest,
             disk,
         };
@@ -182,11 +184,27 @@ impl Store {
     }
 }
 
-fn open_blocks(disk: &dyn Disk, manifest: &Manifest) -> io::Result<Windows> {
-    let mut windows = Windows::default();
+/// Opens the blocks. One whose ends have rotted cannot be read at all: it is kept aside, and the manifest marks
+/// its window and names it no more before its own name goes.
+fn open_blocks(disk: &dyn Disk, manifest: &mut Manifest) -> io::Result<Windows> {
+    let (mut windows, mut damaged) = (Windows::default(), Vec::new());
     for meta in &manifest.blocks {
-        let block = Block::open(disk, &block::path(meta), meta).map_err(into_io)?;
-        windows.add(Arc::new(block));
+        match Block::open(disk, &block::path(meta), meta) {
+            Ok(block) => windows.add(Arc::new(block)),
+            Err(BlockError::Rot(rot)) => {
+                tracing::error!(%rot, "a block has rotted: its points may be missing");
+                damaged.push((meta.clone(), Damage::of(meta.window, &rot)));
+            }
+            Err(error) => return Err(into_io(error)),
+        }
+    }
+    if !damaged.is_empty() {
+        damage::quarantine(disk, damaged.iter().map(|(meta, _)| meta))?;
+        manifest.blocks.retain(|meta| damaged.iter().all(|(other, _)| other != meta));
+        for (_, damage) in damaged {
+            manifest.damage.insert(damage);
+        }
+        manifest::store(disk, &manifest.encode())?;
     }
     Ok(windows)
 }

@@ -5,9 +5,12 @@ use std::sync::Arc;
 use shoal_model::{Batch, Kind, Labels, MatcherOp, Point, StreamPoints, Writer};
 
 use super::*;
+use crate::block::Part;
 use crate::disk::memory::MemoryDisk;
 use crate::frame::points as points_record;
 use crate::frame::{Frame, Header, Record, Tag};
+use crate::view::SeriesRead;
+use crate::windows::WINDOW_MS;
 
 fn origin(n: u8) -> Origin {
     Origin([n; 16])
@@ -289,4 +292,93 @@ fn a_view_keeps_what_it_saw() {
     let mut points = Vec::new();
     view.read(place, Kind::Gauge, i64::MIN..=i64::MAX, &mut points).unwrap();
     assert_eq!(points, [Point::new(1, 1.0)]);
+}
+
+/// The first block of a window, and where in its file the values of its only stream lie.
+fn rot_values(disk: &MemoryDisk, store: &Store, window: i64) {
+    let block = store.windows.of(window)[0].clone();
+    let hit = (8..block.meta().bytes as usize).find(|at| {
+        disk.rot(block.path(), *at, 1);
+        let found = block.verify().iter().any(|rot| rot.part == Part::Values);
+        disk.rot(block.path(), *at, 1);
+        found
+    });
+    assert!(disk.rot(block.path(), hit.unwrap(), 1));
+}
+
+fn try_read(store: &Store, name: &str) -> (Vec<i64>, Vec<i64>) {
+    let matcher = Matcher::new("__name__", MatcherOp::Equal, name).unwrap();
+    let series = store.select(&[matcher]);
+    let SeriesRead { streams, damage } = store.view().read_series(&series[0], i64::MIN..=i64::MAX);
+    let times = streams[0].points.iter().map(|point| point.time).collect();
+    (times, damage.iter().map(|damage| damage.window).collect())
+}
+
+#[test]
+fn a_bad_chunk_is_read_around_named_and_kept_when_its_block_is_merged() {
+    let disk = MemoryDisk::new();
+    let mut store = open(&disk, 1).store;
+    store.append(&batch("x", &[(1, 1.0), (WINDOW_MS + 1, 1.0)]), &[]).unwrap();
+    sync(&mut store);
+    settle(&mut store, 0);
+    let whole = store.answer_hash();
+    rot_values(&disk, &store, 0);
+    assert_eq!(try_read(&store, "x"), (vec![WINDOW_MS + 1], vec![0]));
+    assert!(store.digest().is_err());
+    settle(&mut store, 0);
+    assert_eq!(store.damage().len(), 1, "what a reader found is marked");
+    assert_ne!(store.answer_hash(), whole);
+
+    settle(&mut store, DAY_MS);
+    let block = &store.windows.of(0)[0];
+    assert!(block.meta().is_sealed && block.meta().points == 0, "the window was merged without the chunk");
+    assert_eq!(disk.list("quarantine").unwrap().len(), 1);
+    disk.lose_power(0);
+    let mut store = open(&disk, 2).store;
+    assert_eq!(disk.list("quarantine").unwrap().len(), 1);
+    assert_eq!(try_read(&store, "x"), (vec![WINDOW_MS + 1], vec![0]), "the mark outlives the block");
+    assert!(store.digest().is_err());
+
+    store.append(&batch("x", &[(1, 1.0)]), &[]).unwrap();
+    store.mend(0);
+    settle(&mut store, DAY_MS);
+    assert_eq!(try_read(&store, "x"), (vec![1, WINDOW_MS + 1], vec![]));
+    assert!(store.digest().is_ok() && disk.list("quarantine").unwrap().is_empty());
+}
+
+#[test]
+fn a_block_without_its_footer_is_set_aside_and_the_start_goes_on() {
+    let disk = MemoryDisk::new();
+    let mut store = open(&disk, 1).store;
+    store.append(&batch("x", &[(1, 1.0), (WINDOW_MS + 1, 1.0)]), &[]).unwrap();
+    sync(&mut store);
+    settle(&mut store, 0);
+    let block = store.windows.of(0)[0].clone();
+    assert!(disk.rot(block.path(), block.meta().bytes as usize - 1, 1));
+    drop(store);
+    for own in 2..4 {
+        let store = open(&disk, own).store;
+        assert_eq!(try_read(&store, "x"), (vec![WINDOW_MS + 1], vec![0]));
+        assert_eq!((disk.list("quarantine").unwrap().len(), disk.file_len(block.path())), (1, None));
+        disk.lose_power(0);
+    }
+}
+
+#[test]
+fn marks_go_with_their_window_unless_a_total_may_be_missing() {
+    let disk = MemoryDisk::new();
+    let (retention, totals) = (Duration::from_secs(3600), Duration::from_secs(2 * 86_400));
+    let options = Options { retention, totals, ..Options::default() };
+    let mut store = Store::open(Arc::new(disk.clone()), origin(1), options).unwrap().store;
+    let mut counter = batch("total", &[(1_000, 5.0)]);
+    counter.streams[0].stream.kind = Kind::Counter;
+    store.append(&counter, &[]).unwrap();
+    settle(&mut store, 4_000);
+    rot_values(&disk, &store, 0);
+    settle(&mut store, DAY_MS);
+    assert_eq!(try_read(&store, "total"), (vec![], vec![0]), "the expiry has marked what it could not read");
+    store.append(&batch("late", &[(2 * DAY_MS, 1.0)]), &[]).unwrap();
+    settle(&mut store, 5 * DAY_MS);
+    assert_eq!(try_read(&store, "total"), (vec![], vec![]));
+    assert!(disk.list("quarantine").unwrap().is_empty());
 }

@@ -37,6 +37,7 @@ fn look(number: u8, frontier: u8, clicks: f64) -> Look {
         frontier: Some([frontier; 16]),
         warnings: Vec::new(),
         holes: Vec::new(),
+        damage: Vec::new(),
     };
     let (name, address) = (format!("node-{number}"), address());
     Look { name, address, is_started: true, members: Some(members), clicks: Some(clicks) }

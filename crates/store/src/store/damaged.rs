@@ -1,0 +1,66 @@
+//! What the store does about damage: it marks what readers, merges and scrubs have found, keeps the marks in the
+//! manifest, and has a block written anew where that loses nothing.
+
+use crate::damage::{self, Damage, DamageMarks};
+use crate::windows::window_start;
+
+use super::Store;
+
+impl Store {
+    /// What is damaged: points that may be missing here, and are to come back from a peer.
+    pub fn damage(&self) -> &DamageMarks {
+        &self.manifest.damage
+    }
+
+    /// Takes the marks off a window: its points are whole again, or nobody has them. What was kept of its blocks
+    /// goes.
+    pub fn mend(&mut self, window: i64) {
+        if self.manifest.damage.retain(|mark| mark.window != window) {
+            self.forget_quarantine(|other| other == window);
+            self.background.manifest_is_old = true;
+        }
+    }
+
+    /// Takes in what was found in blocks that are open.
+    pub(super) fn note_damage(&mut self, found: impl IntoIterator<Item = Damage>) {
+        for damage in found {
+            if damage.part.is_held() {
+                self.background.worn.insert(damage.window);
+            } else {
+                self.mark(damage);
+            }
+        }
+    }
+
+    /// Takes in what readers have found.
+    pub(super) fn take_findings(&mut self) {
+        let found = self.findings.take();
+        self.note_damage(found);
+    }
+
+    /// Marks damage, durably with the next manifest.
+    fn mark(&mut self, damage: Damage) {
+        if self.manifest.damage.insert(damage) {
+            let Damage { window, first, last, part } = damage;
+            tracing::error!(window, first, last, %part, "a block is damaged: points of these streams may be missing");
+            self.background.manifest_is_old = true;
+        }
+    }
+
+    /// Windows have been unlinked. A counter's greatest point may have been in what was damaged, so the marks
+    /// stay as long as the base would have kept it.
+    pub(super) fn expire_damage(&mut self, windows: &[i64], totals_from_ms: i64) {
+        let is_kept = |mark: &Damage| window_start(mark.window.saturating_add(1)) > totals_from_ms;
+        if self.manifest.damage.retain(is_kept) {
+            self.background.manifest_is_old = true;
+        }
+        self.forget_quarantine(|window| windows.contains(&window));
+    }
+
+    fn forget_quarantine(&mut self, fits: impl Fn(i64) -> bool) {
+        match damage::quarantined(&*self.disk, fits) {
+            Ok(paths) => self.background.dead_later.extend(paths),
+            Err(error) => tracing::warn!(%error, "damaged blocks that were kept stay"),
+        }
+    }
+}
