@@ -81,7 +81,7 @@ impl Node {
 
     /// Begins a life. Returns what gossip may tell of it, and what the store found on the disk.
     pub fn start(&mut self, now: Duration, join: &str, rng: &mut StdRng) -> anyhow::Result<(Sighting, Past)> {
-        let identity = directory::begin_life(&self.disk, rng).context("the data directory")?;
+        let identity = directory::begin_life(&self.disk, 0, rng).context("the data directory")?;
         let origin = Origin::random(rng);
         let opened = Store::open(Arc::new(self.disk.clone()), origin, options()).context("the store")?;
         let found = Past::of(&opened.store);

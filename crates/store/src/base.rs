@@ -12,7 +12,7 @@ use crate::bytes::{Malformed, Reader, put_signed, put_varint};
 use crate::disk::{Disk, read_all, replace_in};
 
 /// The directory of base files.
-const DIRECTORY: &str = "base";
+pub(crate) const DIRECTORY: &str = "base";
 /// Magic number and version.
 const MAGIC: [u8; 8] = *b"SHT\x01\0\0\0\0";
 
@@ -84,7 +84,7 @@ impl Base {
     }
 }
 
-fn path(number: u64) -> String {
+pub(crate) fn path(number: u64) -> String {
     format!("{DIRECTORY}/{number:016x}.base")
 }
 

@@ -2,7 +2,7 @@
 //! own number for a stream; blocks on its disk refer to it, and it never leaves the node. Everything is kept as
 //! arrays and sets of numbers: about a hundred bytes a stream.
 
-mod file;
+pub(crate) mod file;
 mod order;
 mod pattern;
 mod postings;

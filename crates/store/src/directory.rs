@@ -1,5 +1,6 @@
 //! The data directory's own facts: the release of its formats (`FORMAT`), and who the node is (`NODE`: its id,
-//! drawn once, and its incarnation, grown durably at every start before anyone hears of it).
+//! drawn once, and its incarnation, grown durably at every start before anyone hears of it). A snapshot of a
+//! directory says that it is one until a node starts on it. Layout: `docs/formats/directory.md`.
 
 use std::io;
 
@@ -11,6 +12,10 @@ use crate::disk::{Disk, read_all, replace};
 
 /// The formats that this release writes and reads.
 const FORMAT: u32 = 1;
+/// Stands in a snapshot until it is complete.
+pub(crate) const INTERRUPTED: &str = "INCOMPLETE";
+/// The line of `NODE` by which a snapshot says that it is one.
+const SNAPSHOT_LINE: &str = "snapshot=yes";
 
 /// Why a data directory cannot be used; nothing in it was changed.
 #[derive(Debug, Error)]
@@ -31,6 +36,9 @@ pub enum DirectoryError {
         /// Which file.
         file: &'static str,
     },
+    /// It holds a snapshot that did not come to its end.
+    #[error("the data directory holds a snapshot that was interrupted: it is not complete, take another one")]
+    Interrupted,
     /// The disk's own error.
     #[error("the data directory cannot be read or written: {0}")]
     Disk(#[from] io::Error),
@@ -47,16 +55,33 @@ pub struct Identity {
     pub is_new: bool,
 }
 
-/// Begins a life on a data directory: checks its format and grows its incarnation durably.
-pub fn begin_life(disk: &dyn Disk, rng: &mut impl CryptoRng) -> Result<Identity, DirectoryError> {
+/// Begins a life on a data directory: checks its format and grows its incarnation durably. A restored snapshot's
+/// grows to `now_ms` at least, ahead of the lives that its node had after the snapshot was taken.
+pub fn begin_life(
+    disk: &dyn Disk,
+    now_ms: i64,
+    rng: &mut impl CryptoRng,
+) -> Result<Identity, DirectoryError> {
+    if read(disk, INTERRUPTED)?.is_some() {
+        return Err(DirectoryError::Interrupted);
+    }
     check_format(disk)?;
     let past =
         read(disk, "NODE")?.map(|text| parse_node(&text).ok_or(DirectoryError::Damaged { file: "NODE" }));
     let past = past.transpose()?;
-    let (node, incarnation) = past.unwrap_or_else(|| (NodeId::random(rng), Incarnation(0)));
-    let incarnation = Incarnation(incarnation.0 + 1);
+    let (node, before) = past.unwrap_or_else(|| (NodeId::random(rng), Incarnation(0)));
+    let is_restored = read(disk, "NODE")?.is_some_and(|text| text.lines().any(|line| line == SNAPSHOT_LINE));
+    let least = if is_restored { u64::try_from(now_ms).unwrap_or_default() } else { 0 };
+    let incarnation = Incarnation((before.0 + 1).max(least));
     replace(disk, "NODE", format!("node={node}\nincarnation={}\n", incarnation.0).as_bytes())?;
     Ok(Identity { node, incarnation, is_new: past.is_none() })
+}
+
+/// The identity files of a directory, for a snapshot of it: path and content.
+pub(crate) fn snapshot_files(disk: &dyn Disk) -> io::Result<Vec<(&'static str, Vec<u8>)>> {
+    let format = read(disk, "FORMAT")?.map(|text| ("FORMAT", text.into_bytes()));
+    let node = read(disk, "NODE")?.map(|text| ("NODE", format!("{text}{SNAPSHOT_LINE}\n").into_bytes()));
+    Ok(format.into_iter().chain(node).collect())
 }
 
 fn check_format(disk: &dyn Disk) -> Result<(), DirectoryError> {
@@ -89,7 +114,7 @@ mod tests {
     use crate::disk::memory::MemoryDisk;
 
     fn begin(disk: &MemoryDisk) -> Result<Identity, DirectoryError> {
-        begin_life(disk, &mut rand::rng())
+        begin_life(disk, 1_000, &mut rand::rng())
     }
 
     #[test]
@@ -100,6 +125,23 @@ mod tests {
         let second = begin(&disk).unwrap();
         assert!(first.is_new && !second.is_new);
         assert_eq!((second.node, second.incarnation), (first.node, Incarnation(2)));
+    }
+
+    #[test]
+    fn a_restored_snapshot_lives_later_than_all_that_its_node_did_since() {
+        let (disk, copy) = (MemoryDisk::new(), MemoryDisk::new());
+        let node = begin(&disk).unwrap().node;
+        for (path, content) in snapshot_files(&disk).unwrap() {
+            replace(&copy, path, &content).unwrap();
+        }
+        for _ in 0..5 {
+            begin(&disk).unwrap();
+        }
+        let restored = begin(&copy).unwrap();
+        assert_eq!((restored.node, restored.incarnation), (node, Incarnation(1_000)));
+        assert_eq!(begin(&copy).unwrap().incarnation, Incarnation(1_001));
+        replace(&copy, INTERRUPTED, b"").unwrap();
+        assert!(matches!(begin(&copy), Err(DirectoryError::Interrupted)));
     }
 
     #[test]

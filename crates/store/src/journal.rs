@@ -24,7 +24,7 @@ pub use record::RecordKind;
 pub use recovery::{Entry, Recovered};
 
 /// The journal's directory.
-const DIRECTORY: &str = "journal";
+pub(crate) const DIRECTORY: &str = "journal";
 /// What a segment begins with: magic number and version.
 const SEGMENT_MAGIC: &[u8; 8] = b"SHJ\x01\0\0\0\0";
 /// A segment is closed when it reaches this length.
@@ -101,7 +101,19 @@ pub struct Journal {
     segments: BTreeMap<u64, Segment>,
     unsynced: Vec<u64>,
     end: Position,
+    /// What the last group commit says was synced.
+    committed: Position,
     record: Vec<u8>,
+}
+
+/// A segment as a snapshot takes it over.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct SegmentFile {
+    pub(crate) path: String,
+    pub(crate) index_path: String,
+    pub(crate) len: u64,
+    /// Whether nothing will ever touch its bytes: it is closed, and all of it was committed.
+    pub(crate) is_final: bool,
 }
 
 impl Journal {
@@ -189,7 +201,20 @@ impl Journal {
 
     /// Writes the record of a group commit.
     pub fn commit(&mut self, commit: &Commit) -> io::Result<()> {
-        self.append(RecordKind::Commit, &commit.encode()).map(drop)
+        self.append(RecordKind::Commit, &commit.encode())?;
+        self.committed = commit.synced;
+        Ok(())
+    }
+
+    /// The segments' files, as long as they are now.
+    pub(crate) fn segment_files(&self) -> Vec<SegmentFile> {
+        let file = |(number, segment): (&u64, &Segment)| SegmentFile {
+            path: path(*number),
+            index_path: index_path(*number),
+            len: segment.len,
+            is_final: *number < self.committed.segment && *number < self.end.segment,
+        };
+        self.segments.iter().map(file).collect()
     }
 
     /// Where the next record will be written.

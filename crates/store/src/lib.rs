@@ -17,6 +17,7 @@
 //! - [`compaction`]: which blocks are merged
 //! - [`damage`]: what has rotted, and of which points
 //! - [`directory`]: format, identity and incarnation of a data directory
+//! - [`snapshot`]: a copy of the store in another directory
 //! - [`store`]: all of it together
 //! - [`view`]: what a reader sees
 //! - [`windows`]: blocks by two hours of time
@@ -37,6 +38,7 @@ pub mod frame;
 pub mod journal;
 pub mod manifest;
 pub mod memtable;
+pub mod snapshot;
 pub mod store;
 pub mod table;
 pub mod view;
@@ -50,8 +52,10 @@ pub use disk::{Disk, DiskFile, memory::MemoryDisk, real::RealDisk};
 pub use frame::{Frame, FrameError, FrameId, Header, Record, Tag};
 pub use journal::{Journal, Position, Rot, SyncJob};
 pub use memtable::{Memtable, MemtableView};
+pub use snapshot::{SnapshotDone, SnapshotSize};
 pub use store::{
-    Appended, Apply, Done, Hole, Job, KnownPoints, Opened, Options, Replayed, Store, StoreError,
+    Appended, Apply, Done, Hole, Job, KnownPoints, Opened, Options, Replayed, SnapshotRefused, Store,
+    StoreError,
 };
 pub use table::{Chunk, TableError, Tables};
 pub use view::{SeriesRead, SeriesView, StreamView, View};

@@ -16,7 +16,7 @@ use crate::journal::Position;
 use crate::table::file::Extent;
 
 /// The manifest's file.
-const PATH: &str = "MANIFEST";
+pub(crate) const PATH: &str = "MANIFEST";
 /// Magic number and version.
 const MAGIC: [u8; 8] = *b"SHM\x01\0\0\0\0";
 

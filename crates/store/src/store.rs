@@ -8,6 +8,7 @@ mod background;
 mod damaged;
 mod replay;
 mod serve;
+mod snapshotting;
 
 use std::collections::BTreeMap;
 use std::io;
@@ -36,6 +37,7 @@ use crate::windows::Windows;
 pub use appending::{Appended, KnownPoints};
 pub use background::{Done, Job};
 pub use replay::{Opened, Replayed};
+pub use snapshotting::SnapshotRefused;
 
 /// Why the store did not take something. Nothing was changed unless the variant says so.
 #[derive(Debug, Error)]
@@ -151,6 +153,7 @@ pub struct Store {
     syncing: Option<Frontier>,
     unreadable: u64,
     findings: Findings,
+    snapshotting: snapshotting::Snapshotting,
 }
 
 impl Store {

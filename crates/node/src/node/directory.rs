@@ -38,7 +38,8 @@ impl DataDirectory {
 
     /// Checks the directory's format and begins a life of its node.
     pub(super) fn begin_life(&self, rng: &mut impl CryptoRng) -> anyhow::Result<Identity> {
-        begin_life(&self.disk(), rng).with_context(|| format!("--data {}", self.path.display()))
+        begin_life(&self.disk(), crate::doors::wall_ms(), rng)
+            .with_context(|| format!("--data {}", self.path.display()))
     }
 
     /// Tells the addresses taken, in a file and in one line on standard output.

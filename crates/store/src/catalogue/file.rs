@@ -15,9 +15,9 @@ use super::Catalogue;
 use crate::bytes::{Malformed, Reader};
 use crate::disk::{Disk, DiskFile, read_all};
 
-const DIRECTORY: &str = "catalogue";
-const LOG: &str = "catalogue/defs.log";
-const SNAPSHOT: &str = "catalogue/snapshot";
+pub(crate) const DIRECTORY: &str = "catalogue";
+pub(crate) const LOG: &str = "catalogue/defs.log";
+pub(crate) const SNAPSHOT: &str = "catalogue/snapshot";
 
 const MAGIC: [u8; 8] = *b"SHCL\x01\0\0\0";
 

@@ -76,8 +76,14 @@ impl Journal {
             segments.insert(segment.number, Segment { file: segment.file, len, spans, index: None });
         }
         let next = numbers.last().map_or(1, |last| last + 1);
-        let mut journal =
-            Self { disk, segments, unsynced: Vec::new(), end: Position::default(), record: Vec::new() };
+        let mut journal = Self {
+            disk,
+            segments,
+            unsynced: Vec::new(),
+            end: Position::default(),
+            committed: Position::default(),
+            record: Vec::new(),
+        };
         journal.open_segment(next)?;
         let synced = journal.end;
         journal.commit(&Commit { synced, head: FrameId { origin: Default::default(), seq: 0 } })?;

@@ -16,8 +16,10 @@ use crate::compaction::{self, MergeDone, MergeJob};
 use crate::damage::Damage;
 use crate::disk::Disk;
 use crate::flush::{FlushDone, FlushJob, Flushed};
+use crate::journal::Position;
 use crate::manifest;
 use crate::memtable::{Memtable, MemtableView};
+use crate::snapshot::{SnapshotDone, SnapshotJob};
 use crate::windows::{WINDOW_MS, window_start};
 
 /// How long after a failed job the next one is tried.
@@ -41,6 +43,8 @@ pub enum Job {
     Merge(Box<MergeJob>),
     /// Takes over the greatest points of counters from windows that are to go.
     Expire(Box<ExpireJob>),
+    /// Copies the store into another directory.
+    Snapshot(Box<SnapshotJob>),
 }
 
 /// A job that has been run, to be handed back by [`Store::handle_done`].
@@ -53,6 +57,8 @@ pub enum Done {
     Merge(Box<MergeDone>),
     /// An expiry.
     Expire(Box<ExpireDone>),
+    /// A snapshot.
+    Snapshot(Box<SnapshotDone>),
 }
 
 /// A manifest to be written.
@@ -88,6 +94,8 @@ pub(super) struct State {
     merging: bool,
     expiring: bool,
     writing_manifest: bool,
+    /// Checkpoint and base of the manifest under way: files before them go once it is durable, not earlier.
+    naming: (Position, u64),
     pub(super) manifest_is_old: bool,
     /// Windows with a block that is to be written anew: something of it has rotted that costs no points.
     pub(super) worn: BTreeSet<i64>,
@@ -109,6 +117,7 @@ impl Job {
             Job::Manifest(job) => Done::Manifest(manifest::store(&*job.disk, &job.bytes)),
             Job::Merge(job) => Done::Merge(Box::new(job.run())),
             Job::Expire(job) => Done::Expire(Box::new(job.run())),
+            Job::Snapshot(job) => Done::Snapshot(Box::new(job.run())),
         }
     }
 }
@@ -150,6 +159,9 @@ impl Store {
     pub fn poll_job(&mut self, now_ms: i64) -> Option<Job> {
         self.note_time(now_ms);
         self.take_findings();
+        if let Some(job) = self.snapshot_job() {
+            return Some(job);
+        }
         if self.background.retry_at_ms.is_some() {
             return None;
         }
@@ -166,6 +178,7 @@ impl Store {
             Done::Manifest(result) => self.manifest_written(result),
             Done::Merge(done) => self.merged(*done),
             Done::Expire(done) => self.expired(*done),
+            Done::Snapshot(done) => self.snapshot_taken(*done),
         }
     }
 
@@ -239,6 +252,7 @@ impl Store {
             return None;
         }
         self.background.writing_manifest = true;
+        self.background.naming = (self.manifest.checkpoint, self.manifest.base);
         self.background.dying.append(&mut self.background.dead_later);
         Some(Job::Manifest(ManifestJob { disk: Arc::clone(&self.disk), bytes: self.manifest.encode() }))
     }
@@ -249,13 +263,17 @@ impl Store {
             self.background.manifest_is_old = true;
             return self.note_job_failure("the manifest", &error);
         }
+        if self.snapshotting.holds_files() {
+            return;
+        }
         for path in std::mem::take(&mut self.background.dying) {
             if let Err(error) = self.disk.remove(&path) {
                 tracing::warn!(path, %error, "a file that is of no use any more stays");
             }
         }
-        let base = Base::remove_others(&*self.disk, self.manifest.base);
-        let journal = self.journal.truncate(self.manifest.checkpoint, self.options.journal_bytes_max);
+        let (checkpoint, base) = self.background.naming;
+        let base = if base == self.manifest.base { Base::remove_others(&*self.disk, base) } else { Ok(()) };
+        let journal = self.journal.truncate(checkpoint, self.options.journal_bytes_max);
         if let Err(error) = base.and(journal) {
             tracing::warn!(%error, "old files of the store stay");
         }

@@ -81,6 +81,7 @@ impl Store {
             syncing: None,
             unreadable: 0,
             findings: Findings::default(),
+            snapshotting: Default::default(),
             manifest,
             disk,
         };

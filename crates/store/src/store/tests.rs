@@ -382,3 +382,74 @@ fn marks_go_with_their_window_unless_a_total_may_be_missing() {
     assert_eq!(try_read(&store, "total"), (vec![], vec![]));
     assert!(disk.list("quarantine").unwrap().is_empty());
 }
+
+fn restore(disk: &MemoryDisk, own: u8) -> Store {
+    open(&disk.copy_below("/backup/one"), own).store
+}
+
+#[test]
+fn a_snapshot_taken_while_the_store_goes_on_holds_all_that_was_there_when_it_began() {
+    let disk = MemoryDisk::new();
+    let mut store = open(&disk, 1).store;
+    for round in 0..5 {
+        store.append(&batch("x", &[(round, 1.0), (round + WINDOW_MS, 1.0)]), &[]).unwrap();
+        sync(&mut store);
+        settle(&mut store, 0);
+    }
+    store.append(&batch("fresh", &[(7, 7.0)]), &[]).unwrap();
+    let expected = (read(&store, "x"), read(&store, "fresh"), store.digest().unwrap());
+
+    assert_eq!(store.begin_snapshot("backup").err(), Some(SnapshotRefused::Relative));
+    store.begin_snapshot("/backup/one/").unwrap();
+    let job = store.poll_job(0).unwrap();
+    assert!(matches!(job, Job::Snapshot(_)));
+    assert_eq!(store.begin_snapshot("/backup/two").err(), Some(SnapshotRefused::Busy));
+    store.append(&batch("x", &[(99, 9.0)]), &[]).unwrap();
+    sync(&mut store);
+    store.freeze();
+    while let Some(other) = store.poll_job(DAY_MS).filter(|job| !matches!(job, Job::Snapshot(_))) {
+        store.handle_done(other.run());
+    }
+    store.handle_done(job.run());
+    let done = store.poll_snapshot().unwrap();
+    assert!(done.result.is_ok(), "{:?}", done.result);
+    settle(&mut store, DAY_MS);
+    let restored = restore(&disk, 2);
+    assert_eq!((read(&restored, "x"), read(&restored, "fresh"), restored.digest().unwrap()), expected);
+    let strangers = crate::block::list(&disk).unwrap().len();
+    assert_eq!(strangers, store.manifest.blocks.len(), "what was held back is unlinked afterwards");
+}
+
+#[test]
+fn a_snapshot_that_was_interrupted_says_so_and_a_full_directory_is_refused() {
+    let disk = MemoryDisk::new();
+    crate::directory::begin_life(&disk, 0, &mut rand::rng()).unwrap();
+    let mut store = open(&disk, 1).store;
+    let points: Vec<_> = (0..300).map(|n| (n, n as f64 + 0.123)).collect();
+    store.append(&batch("x", &points), &[]).unwrap();
+    let mut take = |directory: &str, bytes_max: Option<u64>| {
+        store.begin_snapshot(directory).unwrap();
+        let job = store.poll_job(0).unwrap();
+        disk.set_bytes_max(bytes_max);
+        store.handle_done(job.run());
+        disk.set_bytes_max(None);
+        store.poll_snapshot().unwrap().result.is_ok()
+    };
+    let mut interrupted = 0;
+    for doubled in 7.. {
+        let directory = format!("/backup/{doubled}");
+        let is_taken = take(&directory, Some(1 << doubled));
+        let copy = disk.copy_below(&directory);
+        let begun = crate::directory::begin_life(&copy, 0, &mut rand::rng());
+        if is_taken {
+            assert!(begun.is_ok());
+            break;
+        }
+        let has_points = copy.list("journal").unwrap().len() + copy.list("blocks").unwrap().len() > 0;
+        assert!(matches!(begun, Err(crate::DirectoryError::Interrupted)) || !has_points);
+        interrupted += usize::from(has_points);
+    }
+    assert!(interrupted > 0);
+    take("/backup/again", None);
+    assert!(!take("/backup/again", None), "there is something in the directory");
+}

@@ -15,7 +15,7 @@ use crate::bytes::{Malformed, Reader, put_varint};
 use crate::disk::{Disk, DiskFile, read_all};
 
 /// The directory of the tables' files.
-const DIRECTORY: &str = "tables";
+pub(crate) const DIRECTORY: &str = "tables";
 
 /// How much of which file counts.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -96,7 +96,7 @@ impl TableFile {
     }
 }
 
-fn path(generation: u64) -> String {
+pub(crate) fn path(generation: u64) -> String {
     format!("{DIRECTORY}/{generation:016x}.tab")
 }
 
