@@ -23,3 +23,5 @@ mod relay;
 mod rot;
 #[path = "cluster/secrecy.rs"]
 mod secrecy;
+#[path = "cluster/snapshot.rs"]
+mod snapshot;

@@ -9,6 +9,7 @@ use std::time::Duration;
 use rand::TryRngCore;
 use rand::rngs::OsRng;
 use shoal_model::{Kind, NodeId, StreamPoints, Writer};
+use shoal_proto::v1;
 use shoal_proto::v1::cluster_client::ClusterClient;
 use shoal_proto::v1::ingest_client::IngestClient;
 use shoal_proto::v1::query_client::QueryClient;
@@ -18,7 +19,7 @@ use tonic::metadata::{Ascii, MetadataValue};
 use crate::address::{Address, AddressError};
 use crate::limits::DEADLINE;
 use crate::links::Links;
-use crate::members::{self, Members};
+use crate::members::{self, Members, Snapshot};
 use crate::read::{self, ReadAnswer, ReadOptions, Selection};
 use crate::roster::{NodeOrder, Roster};
 use crate::write::{self, WriteOptions, WriteReceipt};
@@ -194,6 +195,22 @@ impl Client {
             .call(DEADLINE, move |_, link| async move {
                 let mut client = ClusterClient::new(link.channel.clone());
                 client.forget(link.request(members::forget_request(forgotten))).await.map(|_| ())
+            })
+            .await
+    }
+
+    /// Has the node copy its store into a directory of its own machine, and waits for that.
+    pub async fn snapshot(&self, directory: &str, deadline: Duration) -> Result<Snapshot, CallError> {
+        let message = v1::SnapshotRequest { directory: directory.to_owned() };
+        self.shared
+            .call(deadline, move |_, link| {
+                let message = message.clone();
+                async move {
+                    let mut client = ClusterClient::new(link.channel.clone());
+                    let reply = client.snapshot(link.request(message)).await?.into_inner();
+                    let v1::SnapshotReply { files, copied_bytes } = reply;
+                    Ok(Snapshot { files, copied_bytes })
+                }
             })
             .await
     }

@@ -141,4 +141,8 @@ impl Cluster for State {
     async fn forget(&self, _: Request<v1::ForgetRequest>) -> Result<Response<v1::ForgetReply>, Status> {
         Ok(Response::new(v1::ForgetReply {}))
     }
+
+    async fn snapshot(&self, _: Request<v1::SnapshotRequest>) -> Result<Response<v1::SnapshotReply>, Status> {
+        Ok(Response::new(v1::SnapshotReply::default()))
+    }
 }

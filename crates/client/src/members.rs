@@ -100,6 +100,15 @@ pub struct Damage {
     pub part: String,
 }
 
+/// How much a snapshot is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Snapshot {
+    /// Files.
+    pub files: u64,
+    /// Bytes that were copied; the rest shares its bytes with the original.
+    pub copied_bytes: u64,
+}
+
 pub(crate) fn request() -> v1::MembersRequest {
     v1::MembersRequest {}
 }

@@ -9,7 +9,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
-use crate::commands::{Change, Forget, Keygen, Read, Status};
+use crate::commands::{Change, Forget, Keygen, Read, Snapshot, Status};
 use crate::demo::Demo;
 use node::Node;
 
@@ -39,6 +39,8 @@ enum Command {
     Set(Change),
     /// Stop counting a node as a member, for ever
     Forget(Forget),
+    /// Copy a running node's store into a directory of its machine
+    Snapshot(Snapshot),
     /// Make a new cluster key
     Keygen(Keygen),
 }
@@ -71,6 +73,7 @@ impl Command {
             Command::Add(change) => print(&block_on(change.add())??),
             Command::Set(change) => print(&block_on(change.set())??),
             Command::Forget(forget) => print(&block_on(forget.run())??),
+            Command::Snapshot(snapshot) => print(&block_on(snapshot.run())??),
             Command::Keygen(keygen) => print(&keygen.run()?),
         }
     }

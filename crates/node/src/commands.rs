@@ -6,6 +6,7 @@ mod figure;
 mod forget;
 mod keygen;
 mod read;
+mod snapshot;
 mod status;
 mod table;
 
@@ -20,6 +21,7 @@ pub(crate) use figure::{hex, value_text};
 pub(crate) use forget::Forget;
 pub(crate) use keygen::Keygen;
 pub(crate) use read::Read;
+pub(crate) use snapshot::Snapshot;
 pub(crate) use status::Status;
 pub(crate) use table::Table;
 
@@ -86,6 +88,9 @@ pub(crate) enum CommandError {
         /// Whom it fits.
         ids: String,
     },
+    /// Several nodes were named where one is meant.
+    #[error("a snapshot is taken of one node: name it by --node")]
+    OneNode,
     /// The key file cannot be written.
     #[error("{path}: {source}")]
     KeyFile {

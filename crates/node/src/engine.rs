@@ -12,7 +12,7 @@ use shoal_replication::{
     Acks, Counters, ForgetError, Member, MemberStatus, Readiness, Receipt, Replica, SubmitError,
     TooFewCopies, Totals,
 };
-use shoal_store::FrameId;
+use shoal_store::{FrameId, SnapshotSize};
 use shoal_transport::{Arrival, Mesh};
 use thiserror::Error;
 use tokio::sync::{mpsc, oneshot, watch};
@@ -75,6 +75,20 @@ pub enum ForgetMemberError {
     Stopped(#[from] Stopped),
 }
 
+/// Why there is no snapshot.
+#[derive(Debug, Error)]
+pub enum TakeSnapshotError {
+    /// It was not begun.
+    #[error(transparent)]
+    Refused(#[from] shoal_store::SnapshotRefused),
+    /// It was begun; what there is of it says that it is not complete.
+    #[error("the snapshot failed: {0}")]
+    Failed(String),
+    /// The engine has ended.
+    #[error(transparent)]
+    Stopped(#[from] Stopped),
+}
+
 /// A stream of the batch that was refused whole, by its place in the batch.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FamilyClash {
@@ -119,6 +133,7 @@ enum Command {
     Snapshot { tokens: Vec<FrameId>, reply: oneshot::Sender<Result<Snapshot, ReadError>> },
     Status { reply: oneshot::Sender<Status> },
     Forget { target: String, reply: oneshot::Sender<Result<Member, ForgetError>> },
+    TakeSnapshot { directory: String, reply: oneshot::Sender<Result<SnapshotSize, TakeSnapshotError>> },
     Leave { reply: oneshot::Sender<()> },
     Stop,
 }
@@ -190,6 +205,11 @@ impl Engine {
     /// Gives a member up, by id or name.
     pub async fn forget(&self, target: String) -> Result<Member, ForgetMemberError> {
         Ok(self.ask(|reply| Command::Forget { target, reply }).await.map_err(ForgetMemberError::from)??)
+    }
+
+    /// Copies the store into a directory of this machine; returns when that is done.
+    pub async fn take_snapshot(&self, directory: String) -> Result<SnapshotSize, TakeSnapshotError> {
+        self.ask(|reply| Command::TakeSnapshot { directory, reply }).await?
     }
 
     /// Leaves the cluster; returns when all that this node wrote is held by another, or after a while.

@@ -17,7 +17,9 @@ use bytes::Bytes;
 use rand::SeedableRng;
 use rand::rngs::SmallRng;
 use shoal_model::{Batch, Incarnation, NodeId, Origin, View};
-use shoal_store::{Done, Job, Opened, Record, Store, StoreError, SyncJob};
+use shoal_store::{
+    Done, Job, Opened, Record, SnapshotDone, SnapshotRefused, SnapshotSize, Store, StoreError, SyncJob,
+};
 use thiserror::Error;
 
 use crate::limits::{ACKS_WAIT, AUTO_WAIT, COMPARE, PENDING_MAX};
@@ -101,6 +103,13 @@ pub enum Event {
     Superseded,
     /// The journal takes no more writes until a restart.
     JournalFailed(String),
+    /// A snapshot of the store ended.
+    Snapshot {
+        /// Where it lies, or what there is of it.
+        directory: String,
+        /// How much it is, or why it is not complete.
+        result: Result<SnapshotSize, String>,
+    },
 }
 
 /// Why a write was not taken; nothing was stored.
@@ -271,6 +280,15 @@ impl Replica {
     /// A job that [`Replica::poll_job`] handed out has been run.
     pub fn handle_done(&mut self, done: Done) {
         self.store.handle_done(done);
+        if let Some(SnapshotDone { directory, result }) = self.store.poll_snapshot() {
+            let result = result.map_err(|error| error.to_string());
+            self.events.push_back(Event::Snapshot { directory, result });
+        }
+    }
+
+    /// Asks for a snapshot of the store; it ends with [`Event::Snapshot`].
+    pub fn begin_snapshot(&mut self, directory: &str) -> Result<(), SnapshotRefused> {
+        self.store.begin_snapshot(directory)
     }
 
     /// The store, for reading.

@@ -168,7 +168,7 @@ impl World {
             Told::Replaced(member) => {
                 self.trace.tell(self.now, &format!("n{node} takes the place of {}", member.node));
             }
-            Told::Changed(_) | Told::LinkUp(_) | Told::LinkDown(_) => {}
+            Told::Changed(_) | Told::LinkUp(_) | Told::LinkDown(_) | Told::Snapshot { .. } => {}
         }
     }
 

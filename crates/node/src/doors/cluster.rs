@@ -1,15 +1,15 @@
-//! gRPC `Cluster`: who belongs, how they stand, and giving a member up.
+//! gRPC `Cluster`: who belongs, how they stand, giving a member up, and snapshots.
 
 use std::net::SocketAddr;
 
 use shoal_model::Phase;
 use shoal_proto::{convert, v1};
 use shoal_replication::{ForgetError, MemberStatus, Readiness, Status as Standing};
-use shoal_store::{Damage, Hole};
+use shoal_store::{Damage, Hole, SnapshotRefused, SnapshotSize};
 use tonic::{Request, Response, Status};
 
 use super::{Context, wall_ms};
-use crate::engine::{ForgetMemberError, Status as EngineStatus};
+use crate::engine::{ForgetMemberError, Status as EngineStatus, TakeSnapshotError};
 
 /// The service.
 #[derive(Clone)]
@@ -28,6 +28,16 @@ impl v1::cluster_server::Cluster for Cluster {
             convert::node_id(&node).map_err(|error| Status::invalid_argument(format!("node: {error}")))?;
         let forgotten = self.0.engine.forget(node.to_string()).await;
         forgotten.map(|_| Response::new(v1::ForgetReply {})).map_err(|error| forget_status(&error))
+    }
+
+    async fn snapshot(
+        &self,
+        request: Request<v1::SnapshotRequest>,
+    ) -> Result<Response<v1::SnapshotReply>, Status> {
+        let v1::SnapshotRequest { directory } = request.into_inner();
+        let taken = self.0.engine.take_snapshot(directory).await;
+        let SnapshotSize { files, copied_bytes } = taken.map_err(|error| snapshot_status(&error))?;
+        Ok(Response::new(v1::SnapshotReply { files, copied_bytes }))
     }
 }
 
@@ -109,6 +119,20 @@ pub(super) fn phase(readiness: Readiness) -> Phase {
         Readiness::Joining | Readiness::CatchingUp => Phase::Joining,
         Readiness::Ready => Phase::Ready,
         Readiness::Leaving => Phase::Leaving,
+    }
+}
+
+/// A snapshot is asked of one node: no other is to be tried.
+fn snapshot_status(error: &TakeSnapshotError) -> Status {
+    let text = error.to_string();
+    match error {
+        TakeSnapshotError::Refused(SnapshotRefused::Relative) => {
+            Status::invalid_argument(format!("directory: {text}"))
+        }
+        TakeSnapshotError::Refused(SnapshotRefused::Busy) | TakeSnapshotError::Failed(_) => {
+            Status::failed_precondition(text)
+        }
+        TakeSnapshotError::Stopped(_) => Status::unavailable(text),
     }
 }
 

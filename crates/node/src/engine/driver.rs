@@ -8,18 +8,21 @@ use std::time::Duration;
 use anyhow::{Context, bail};
 use shoal_model::{Batch, Phase};
 use shoal_replication::{Acks, Class, Event, Readiness, Replica, Ticket};
-use shoal_store::{Done, FrameId, SyncJob};
+use shoal_store::{Done, FrameId, SnapshotSize, SyncJob};
 use shoal_transport::{Arrival, Mesh};
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::{Instant, sleep_until};
 
-use super::{Command, FamilyClash, ReadError, Snapshot, Status, TOKEN_WAIT, Wiring, WriteError, Written};
+use super::{
+    Command, FamilyClash, ReadError, Snapshot, Status, TOKEN_WAIT, TakeSnapshotError, Wiring, WriteError,
+    Written,
+};
 use crate::doors::wall_ms;
 
 /// How long a node that leaves waits until another holds all that it wrote.
 const HAND_OVER: Duration = Duration::from_secs(3);
 /// Jobs of the store that may be under way: one of each kind.
-const JOBS_MAX: usize = 4;
+const JOBS_MAX: usize = 6;
 /// Messages taken in before their effects are carried out: groups syncs under load.
 const TAKE_MAX: usize = 64;
 
@@ -41,6 +44,7 @@ struct Driver {
     done: mpsc::Sender<Done>,
     readiness: watch::Sender<Readiness>,
     waiting: Vec<Waiting>,
+    snapshot_reply: Option<oneshot::Sender<Result<SnapshotSize, TakeSnapshotError>>>,
     leaving: Option<(Instant, Vec<oneshot::Sender<()>>)>,
 }
 
@@ -68,6 +72,7 @@ pub(super) async fn run(
         done,
         readiness,
         waiting: Vec::new(),
+        snapshot_reply: None,
         leaving: None,
     };
     let (mut commands, mut messages) = (Vec::new(), Vec::new());
@@ -188,6 +193,11 @@ impl Driver {
             Event::JournalFailed(reason) => {
                 tracing::error!(reason, "the journal failed: no more writes until a restart");
             }
+            Event::Snapshot { directory: _, result } => {
+                if let Some(reply) = self.snapshot_reply.take() {
+                    let _ = reply.send(result.map_err(TakeSnapshotError::Failed));
+                }
+            }
         }
         Ok(())
     }
@@ -204,6 +214,10 @@ impl Driver {
                 let now = self.now();
                 drop(reply.send(self.replica.forget(now, &target)));
             }
+            Command::TakeSnapshot { directory, reply } => match self.replica.begin_snapshot(&directory) {
+                Ok(()) => self.snapshot_reply = Some(reply),
+                Err(refused) => drop(reply.send(Err(refused.into()))),
+            },
             Command::Leave { reply } => self.leave(reply),
             Command::Stop => {}
         }
