@@ -23,6 +23,10 @@ pub struct FlushJob {
     pub(crate) catalogue_file: CatalogueFile,
     pub(crate) table_file: TableFile,
     pub(crate) runs: Vec<Run>,
+    /// All runs, where the tables are to be written anew.
+    pub(crate) all_runs: Option<Vec<Run>>,
+    /// The catalogue's durable length, where its log is to be written anew.
+    pub(crate) durable_catalogue: Option<u64>,
     pub(crate) next_block: u64,
 }
 
@@ -39,6 +43,7 @@ pub struct Flushed {
     pub(crate) blocks: Vec<Arc<Block>>,
     pub(crate) catalogue_len: u64,
     pub(crate) tables: Extent,
+    pub(crate) has_new_log: bool,
 }
 
 impl FlushJob {
@@ -50,13 +55,17 @@ impl FlushJob {
     }
 
     fn write(&mut self) -> io::Result<Flushed> {
+        let has_new_log = match self.durable_catalogue {
+            Some(durable) => self.catalogue_file.rewrite(&self.catalogue.read(), durable)?,
+            None => false,
+        };
         // Places that blocks and tables name must be in the catalogue first.
         self.catalogue_file.append(&mut self.catalogue.write())?;
         self.catalogue_file.sync()?;
         if self.catalogue_file.snapshot_is_due() {
             self.catalogue_file.snapshot(&self.catalogue.read())?;
         }
-        let tables = self.table_file.append(&self.runs)?;
+        let tables = self.write_tables()?;
         let mut writers: BTreeMap<i64, Writer> = BTreeMap::new();
         let mut next_block = self.next_block;
         let (mut points, places) = (Vec::new(), self.memtable.places().collect::<Vec<_>>());
@@ -75,7 +84,13 @@ impl FlushJob {
         }
         blocks.iter().try_for_each(|block| block::sync_directory(&*self.disk, block.meta().window))?;
         let catalogue_len = self.catalogue_file.len();
-        Ok(Flushed { blocks, catalogue_len, tables })
+        Ok(Flushed { blocks, catalogue_len, tables, has_new_log })
+    }
+
+    fn write_tables(&mut self) -> io::Result<Extent> {
+        let Some(all) = &self.all_runs else { return self.table_file.append(&self.runs) };
+        self.table_file = TableFile::create(&*self.disk, self.table_file.extent().generation + 1)?;
+        self.table_file.append(all)
     }
 
     fn write_stream(

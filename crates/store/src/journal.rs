@@ -21,6 +21,7 @@ use crate::frame::{Frame, FrameId};
 use index::{Index, Slot, Span};
 use record::HEADER_BYTES;
 pub use record::RecordKind;
+pub(crate) use recovery::verify;
 pub use recovery::{Entry, Recovered};
 
 /// The journal's directory.
@@ -112,6 +113,7 @@ pub(crate) struct SegmentFile {
     pub(crate) path: String,
     pub(crate) index_path: String,
     pub(crate) len: u64,
+    pub(crate) number: u64,
     /// Whether nothing will ever touch its bytes: it is closed, and all of it was committed.
     pub(crate) is_final: bool,
 }
@@ -212,6 +214,7 @@ impl Journal {
             path: path(*number),
             index_path: index_path(*number),
             len: segment.len,
+            number: *number,
             is_final: *number < self.committed.segment && *number < self.end.segment,
         };
         self.segments.iter().map(file).collect()

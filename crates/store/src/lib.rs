@@ -17,6 +17,7 @@
 //! - [`compaction`]: which blocks are merged
 //! - [`damage`]: what has rotted, and of which points
 //! - [`directory`]: format, identity and incarnation of a data directory
+//! - [`scrub`]: verifying what lies on disk
 //! - [`snapshot`]: a copy of the store in another directory
 //! - [`store`]: all of it together
 //! - [`view`]: what a reader sees
@@ -38,6 +39,7 @@ pub mod frame;
 pub mod journal;
 pub mod manifest;
 pub mod memtable;
+pub mod scrub;
 pub mod snapshot;
 pub mod store;
 pub mod table;

@@ -148,7 +148,7 @@ impl Target<'_> {
 
     fn put_segments(&mut self, segments: &[SegmentFile]) -> io::Result<()> {
         self.create_dir(journal::DIRECTORY)?;
-        for SegmentFile { path, index_path, len, is_final } in segments {
+        for SegmentFile { path, index_path, len, is_final, number: _ } in segments {
             if *is_final {
                 self.link(path)?;
                 self.link_if_there(index_path)?;

@@ -7,6 +7,7 @@ mod appending;
 mod background;
 mod damaged;
 mod replay;
+mod scrubbing;
 mod serve;
 mod snapshotting;
 
@@ -154,6 +155,7 @@ pub struct Store {
     unreadable: u64,
     findings: Findings,
     snapshotting: snapshotting::Snapshotting,
+    scrubbing: scrubbing::Scrubbing,
 }
 
 impl Store {

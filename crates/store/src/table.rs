@@ -10,6 +10,7 @@ use shoal_model::{Kind, Labels, Origin, Stream, Writer};
 use thiserror::Error;
 
 use crate::bytes::{Malformed, Reader, put_block, put_varint};
+use file::Run;
 
 /// Streams one origin may name in its life: bounds what a peer can make us hold.
 const NUMBERS_MAX: u32 = 1 << 26;
@@ -145,6 +146,22 @@ impl Tables {
         Ok(())
     }
 
+    /// All that is known, as runs without gaps.
+    pub fn runs(&self) -> Vec<Run> {
+        let runs = self.origins.iter().flat_map(|(origin, table)| {
+            let is_known = |place: &u32| *place != UNKNOWN;
+            let mut first = 0;
+            let stretches = table.places.chunk_by(move |a, b| is_known(a) == is_known(b));
+            let runs = stretches.map(move |places| {
+                let run = Run { origin: *origin, first, places: places.to_vec() };
+                first += places.len() as u32;
+                run
+            });
+            runs.filter(move |run| run.places.iter().all(is_known))
+        });
+        runs.collect()
+    }
+
     /// Forgets the table of an origin whose frames are all gone.
     pub fn remove(&mut self, origin: Origin) {
         self.origins.remove(&origin);
@@ -196,6 +213,9 @@ mod tests {
         assert_eq!(tables.known(origin), 2);
         assert_eq!(tables.define(origin, 1, 41), Err(TableError::Conflict { origin, number: 1 }));
         assert_eq!(tables.run(origin, 1), [40]);
+        tables.define(origin, 4, 70).unwrap();
+        let runs = tables.runs().into_iter().map(|run| (run.first, run.places)).collect::<Vec<_>>();
+        assert_eq!(runs, [(0, vec![30, 40]), (4, vec![70])]);
     }
 
     proptest! {

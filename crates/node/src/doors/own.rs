@@ -54,6 +54,12 @@ fn held(status: &Status) -> Vec<Figure> {
             vec![],
             status.holes.len() as u64,
         ),
+        counter(
+            "shoal_scrubbed_bytes_total",
+            "Bytes on disk whose checksums were verified in the background.",
+            vec![],
+            totals.scrubbed_bytes,
+        ),
         gauge(
             "shoal_damaged_chunks",
             "Damaged parts of blocks whose points may be missing here.",

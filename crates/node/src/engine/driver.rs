@@ -22,7 +22,7 @@ use crate::doors::wall_ms;
 /// How long a node that leaves waits until another holds all that it wrote.
 const HAND_OVER: Duration = Duration::from_secs(3);
 /// Jobs of the store that may be under way: one of each kind.
-const JOBS_MAX: usize = 6;
+const JOBS_MAX: usize = 7;
 /// Messages taken in before their effects are carried out: groups syncs under load.
 const TAKE_MAX: usize = 64;
 

@@ -40,6 +40,8 @@ pub struct Totals {
     pub block_bytes: u64,
     /// Records passed over since the start because their writer made them unreadable.
     pub unreadable_records: u64,
+    /// Bytes whose checksums were verified in the background since the start.
+    pub scrubbed_bytes: u64,
 }
 
 impl Replica {
@@ -75,6 +77,7 @@ impl Replica {
             journal_bytes: self.store.journal_bytes(),
             block_bytes: self.store.block_bytes(),
             unreadable_records: self.store.unreadable_records(),
+            scrubbed_bytes: self.store.scrubbed_bytes(),
         }
     }
 

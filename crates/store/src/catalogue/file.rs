@@ -288,6 +288,34 @@ fn replay(
     Ok(())
 }
 
+/// Reads the log again up to a length, without applying it: how many bytes, and whether all is what was written.
+pub(crate) fn verify(disk: &dyn Disk, upto: u64) -> io::Result<(u64, bool)> {
+    let log = disk.open(LOG)?;
+    let len = log.len()?;
+    let Ok(header) = read_header(&*log) else { return Ok((len, false)) };
+    // A log that was written anew meanwhile may begin after the length that was durable then.
+    let Some(end) = header.offset(upto).filter(|end| *end <= len) else { return Ok((len, true)) };
+    let mut offset = HEADER_BYTES;
+    while offset < end {
+        let mut header = [0; block::HEADER_BYTES];
+        let mut stored = Vec::new();
+        let read = log.read_at(offset, &mut header).and_then(|()| {
+            let next = offset + block::HEADER_BYTES as u64;
+            let len = u64::from(block::stored_len(&header));
+            if len > end.saturating_sub(next) {
+                return Err(io::ErrorKind::InvalidData.into());
+            }
+            stored.resize(len as usize, 0);
+            log.read_at(next, &mut stored)
+        });
+        if read.is_err() || !block::is_sound(&header, &stored) {
+            return Ok((offset, false));
+        }
+        offset += (block::HEADER_BYTES + stored.len()) as u64;
+    }
+    Ok((end, true))
+}
+
 /// Replaces a file so that after a crash the old or the new one is there, whole; the new one, opened.
 fn replace(disk: &dyn Disk, path: &str, content: &[u8]) -> io::Result<Arc<dyn DiskFile>> {
     let scratch = format!("{path}.new");

@@ -9,8 +9,8 @@ use std::sync::Arc;
 use super::index::{Index, Slot};
 use super::scan::{Stretch, scan};
 use super::{
-    Commit, DIRECTORY, Journal, Location, Position, RecordKind, Rot, SEGMENT_MAGIC, Segment, index_path,
-    number, path,
+    Commit, DIRECTORY, Journal, Location, Position, RecordKind, Rot, SEGMENT_MAGIC, Segment, SegmentFile,
+    index_path, number, path,
 };
 use crate::disk::{Disk, DiskFile, read_all};
 use crate::frame::{Frame, FrameError, FrameId};
@@ -99,6 +99,24 @@ pub(super) fn index_of(disk: &dyn Disk, number: u64, file: &dyn DiskFile) -> io:
             let content = read_all(file)?;
             let stretches = scan(&content, start(&content));
             Ok(index(&content, &stretches))
+        }
+    }
+}
+
+/// Reads a closed segment again: how many bytes, and which frames of it are not what was written. Bytes of a
+/// frame whose very name is gone are found by its index, which is made anew where it is lost.
+pub(crate) fn verify(disk: &dyn Disk, file: &SegmentFile) -> io::Result<(u64, Vec<FrameId>)> {
+    let content = read_all(&*disk.open(&file.path)?)?;
+    let content = content.get(..usize::try_from(file.len).unwrap_or(usize::MAX)).unwrap_or(&content);
+    let found = index(content, &scan(content, start(content)));
+    match Index::load(disk, &file.index_path) {
+        Some(known) => {
+            let is_lost = |(id, slot): (&FrameId, &Slot)| (found.get(*id) != Some(*slot)).then_some(*id);
+            Ok((content.len() as u64, known.frames.iter().filter_map(is_lost).collect()))
+        }
+        None => {
+            found.save(disk, &file.index_path)?;
+            Ok((content.len() as u64, Vec::new()))
         }
     }
 }

@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use std::io;
 use std::sync::Arc;
 
-use shoal_model::{Kind, Point};
+use shoal_model::{Kind, Origin, Point};
 
 use super::{Files, Frozen, Store, StoreError};
 use crate::base::Base;
@@ -17,8 +17,9 @@ use crate::damage::Damage;
 use crate::disk::Disk;
 use crate::flush::{FlushDone, FlushJob, Flushed};
 use crate::journal::Position;
-use crate::manifest;
+use crate::manifest::{self, Manifest};
 use crate::memtable::{Memtable, MemtableView};
+use crate::scrub::{ScrubDone, ScrubJob};
 use crate::snapshot::{SnapshotDone, SnapshotJob};
 use crate::windows::{WINDOW_MS, window_start};
 
@@ -45,6 +46,8 @@ pub enum Job {
     Expire(Box<ExpireJob>),
     /// Copies the store into another directory.
     Snapshot(Box<SnapshotJob>),
+    /// Verifies the checksums of one file.
+    Scrub(Box<ScrubJob>),
 }
 
 /// A job that has been run, to be handed back by [`Store::handle_done`].
@@ -59,6 +62,8 @@ pub enum Done {
     Expire(Box<ExpireDone>),
     /// A snapshot.
     Snapshot(Box<SnapshotDone>),
+    /// A scrub.
+    Scrub(Box<ScrubDone>),
 }
 
 /// A manifest to be written.
@@ -94,9 +99,14 @@ pub(super) struct State {
     merging: bool,
     expiring: bool,
     writing_manifest: bool,
-    /// Checkpoint and base of the manifest under way: files before them go once it is durable, not earlier.
-    naming: (Position, u64),
+    /// Checkpoint, base and tables of the manifest under way: older files go once it is durable, not earlier.
+    naming: (Position, u64, u64),
     pub(super) manifest_is_old: bool,
+    /// Whether the tables' file, and the catalogue's log, are to be written anew by the next flush.
+    pub(super) tables_anew: bool,
+    pub(super) log_anew: bool,
+    /// Whether the base is to be written anew, by an expiry even of nothing.
+    pub(super) base_anew: bool,
     /// Windows with a block that is to be written anew: something of it has rotted that costs no points.
     pub(super) worn: BTreeSet<i64>,
     /// Whether the blocks have changed since merges were looked for, and when that was.
@@ -118,6 +128,7 @@ impl Job {
             Job::Merge(job) => Done::Merge(Box::new(job.run())),
             Job::Expire(job) => Done::Expire(Box::new(job.run())),
             Job::Snapshot(job) => Done::Snapshot(Box::new(job.run())),
+            Job::Scrub(job) => Done::Scrub(Box::new(job.run())),
         }
     }
 }
@@ -169,6 +180,7 @@ impl Store {
             .or_else(|| self.flush_job())
             .or_else(|| self.expire_job(now_ms))
             .or_else(|| self.merge_job(now_ms))
+            .or_else(|| self.scrub_job(now_ms))
     }
 
     /// Takes the result of a job in.
@@ -179,6 +191,7 @@ impl Store {
             Done::Merge(done) => self.merged(*done),
             Done::Expire(done) => self.expired(*done),
             Done::Snapshot(done) => self.snapshot_taken(*done),
+            Done::Scrub(done) => self.scrubbed(*done),
         }
     }
 
@@ -190,7 +203,14 @@ impl Store {
 
     /// Freezes the memtable, so that the next flush takes all that is there now.
     pub fn freeze(&mut self) {
-        if self.frozen.is_some() || self.active.is_empty() {
+        if !self.active.is_empty() {
+            self.freeze_any();
+        }
+    }
+
+    /// The same even with nothing in it: a flush is also what writes catalogue and tables.
+    pub(super) fn freeze_any(&mut self) {
+        if self.frozen.is_some() {
             return;
         }
         let table = std::mem::replace(&mut self.active, Arc::new(Memtable::default()));
@@ -252,7 +272,8 @@ impl Store {
             return None;
         }
         self.background.writing_manifest = true;
-        self.background.naming = (self.manifest.checkpoint, self.manifest.base);
+        let Manifest { checkpoint, base, tables, .. } = &self.manifest;
+        self.background.naming = (*checkpoint, *base, tables.generation);
         self.background.dying.append(&mut self.background.dead_later);
         Some(Job::Manifest(ManifestJob { disk: Arc::clone(&self.disk), bytes: self.manifest.encode() }))
     }
@@ -271,11 +292,37 @@ impl Store {
                 tracing::warn!(path, %error, "a file that is of no use any more stays");
             }
         }
-        let (checkpoint, base) = self.background.naming;
-        let base = if base == self.manifest.base { Base::remove_others(&*self.disk, base) } else { Ok(()) };
-        let journal = self.journal.truncate(checkpoint, self.options.journal_bytes_max);
-        if let Err(error) = base.and(journal) {
+        if let Err(error) = self.remove_old_files() {
             tracing::warn!(%error, "old files of the store stay");
+        }
+        self.drop_tables();
+    }
+
+    /// Unlinks what the manifest that was just written has left behind.
+    fn remove_old_files(&mut self) -> io::Result<()> {
+        let (checkpoint, base, generation) = self.background.naming;
+        if base == self.manifest.base {
+            Base::remove_others(&*self.disk, base)?;
+        }
+        if let Some(files) =
+            self.files.as_ref().filter(|files| files.tables.extent().generation == generation)
+        {
+            files.tables.remove_others(&*self.disk)?;
+        }
+        self.journal.truncate(checkpoint, self.options.journal_bytes_max)
+    }
+
+    /// Drops the tables of origins of which the journal holds no frame any more. Their places in the catalogue
+    /// stay, so a table that is read again from the file, or pulled again from a peer, says the same.
+    fn drop_tables(&mut self) {
+        let held: BTreeSet<Origin> = self.journal.origins().collect();
+        let is_needed =
+            |origin: &Origin| *origin == self.own || held.contains(origin) || self.applied.get(*origin) == 0;
+        let gone: Vec<Origin> = self.tables.origins().filter(|origin| !is_needed(origin)).collect();
+        for origin in gone {
+            self.tables.remove(origin);
+            self.fresh_runs.retain(|run| run.origin != origin);
+            self.background.tables_anew = true;
         }
     }
 
@@ -283,6 +330,9 @@ impl Store {
         let frozen = self.frozen.as_ref().filter(|_| !self.background.flushing)?;
         let Files { catalogue, tables } = self.files.take()?;
         self.background.flushing = true;
+        let State { writing_manifest, manifest_is_old, log_anew, .. } = self.background;
+        let is_durable = !writing_manifest && !manifest_is_old && !self.snapshotting.holds_files();
+        let is_log_due = is_durable && (log_anew || catalogue.rewrite_is_due());
         let next_block = self.manifest.next_block;
         self.manifest.next_block += FLUSH_NUMBERS;
         Some(Job::Flush(Box::new(FlushJob {
@@ -292,6 +342,8 @@ impl Store {
             catalogue_file: catalogue,
             table_file: tables,
             runs: std::mem::take(&mut self.fresh_runs),
+            all_runs: self.background.tables_anew.then(|| self.tables.runs()),
+            durable_catalogue: is_log_due.then_some(self.manifest.catalogue_len),
             next_block,
         })))
     }
@@ -300,7 +352,7 @@ impl Store {
         let FlushDone { catalogue_file, table_file, mut runs, result } = done;
         self.background.flushing = false;
         self.files = Some(Files { catalogue: catalogue_file, tables: table_file });
-        let Flushed { blocks, catalogue_len, tables } = match result {
+        let Flushed { blocks, catalogue_len, tables, has_new_log } = match result {
             Ok(flushed) => flushed,
             Err(error) => {
                 runs.append(&mut self.fresh_runs);
@@ -309,6 +361,10 @@ impl Store {
             }
         };
         let Some(frozen) = self.frozen.take() else { return };
+        if tables.generation != self.manifest.tables.generation {
+            self.background.tables_anew = false;
+        }
+        self.background.log_anew &= !has_new_log;
         for block in blocks {
             self.manifest.blocks.push(block.meta().clone());
             self.windows.add(block);
@@ -371,7 +427,7 @@ impl Store {
         let oldest_kept = self.horizon_ms.div_euclid(WINDOW_MS) - 1;
         let windows: Vec<i64> =
             self.windows.iter().map(|(window, _)| window).take_while(|w| *w < oldest_kept).collect();
-        if windows.is_empty() {
+        if windows.is_empty() && !self.background.base_anew {
             return None;
         }
         self.background.expiring = true;
@@ -403,6 +459,7 @@ impl Store {
             self.manifest.blocks.retain(|meta| meta.window != window);
         }
         self.base = base;
+        self.background.base_anew = false;
         self.manifest.base = done.number;
         self.background.manifest_is_old = true;
     }

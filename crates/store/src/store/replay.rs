@@ -82,6 +82,7 @@ impl Store {
             unreadable: 0,
             findings: Findings::default(),
             snapshotting: Default::default(),
+            scrubbing: Default::default(),
             manifest,
             disk,
         };

@@ -45,7 +45,7 @@ impl Store {
         self.tables.known(origin)
     }
 
-    fn frame(&mut self, id: FrameId) -> Option<Frame> {
+    pub(super) fn frame(&mut self, id: FrameId) -> Option<Frame> {
         if self.holes.contains_key(&id) {
             return None;
         }

@@ -453,3 +453,109 @@ fn a_snapshot_that_was_interrupted_says_so_and_a_full_directory_is_refused() {
     take("/backup/again", None);
     assert!(!take("/backup/again", None), "there is something in the directory");
 }
+
+/// Runs the scrub for a while; the bytes it has read.
+fn scrub(store: &mut Store, from_ms: i64) -> u64 {
+    let before = store.scrubbed_bytes();
+    for step in 0..40 {
+        settle(store, from_ms + step * DAY_MS);
+    }
+    store.scrubbed_bytes() - before
+}
+
+#[test]
+fn a_scrub_reads_every_file_within_its_round_and_never_two_at_once() {
+    let mut store = open(&MemoryDisk::new(), 1).store;
+    store.append(&batch("x", &[(1, 1.0), (WINDOW_MS + 1, 1.0)]), &[]).unwrap();
+    settle(&mut store, DAY_MS);
+    assert!(store.poll_job(DAY_MS).is_none(), "the clock has not moved");
+    assert!(scrub(&mut store, DAY_MS) > store.block_bytes());
+    assert!(store.damage().is_empty() && store.holes().count() == 0);
+}
+
+#[test]
+fn a_scrub_finds_a_rotten_chunk_before_anyone_reads_it() {
+    let disk = MemoryDisk::new();
+    let mut store = open(&disk, 1).store;
+    store.append(&batch("x", &[(1, 1.0), (WINDOW_MS + 1, 1.0)]), &[]).unwrap();
+    settle(&mut store, DAY_MS);
+    rot_values(&disk, &store, 1);
+    scrub(&mut store, DAY_MS);
+    assert_eq!(store.damage().iter().map(|mark| mark.window).collect::<Vec<_>>(), [1]);
+}
+
+#[test]
+fn a_block_whose_ends_have_rotted_is_written_anew_while_it_is_open() {
+    let disk = MemoryDisk::new();
+    let mut store = open(&disk, 1).store;
+    store.append(&batch("x", &[(1, 1.0)]), &[]).unwrap();
+    sync(&mut store);
+    settle(&mut store, DAY_MS);
+    let block = store.windows.of(0)[0].clone();
+    assert!(disk.rot(block.path(), block.meta().bytes as usize - 1, 1));
+    scrub(&mut store, DAY_MS);
+    assert!(store.damage().is_empty() && store.windows.of(0)[0].path() != block.path());
+    drop(store);
+    assert_eq!(read(&open(&disk, 2).store, "x"), [(1, 1.0)]);
+}
+
+#[test]
+fn a_scrub_makes_a_rotten_frame_of_a_closed_segment_a_hole() {
+    let disk = MemoryDisk::new();
+    let mut store = open(&disk, 1).store;
+    for n in 1..=3 {
+        store.append(&batch("x", &[(n, 1.0)]), &[]).unwrap();
+    }
+    sync(&mut store);
+    drop(store);
+    let mut store = open(&disk, 2).store;
+    let id = FrameId { origin: origin(1), seq: 2 };
+    let location = store.journal.find(id).unwrap();
+    assert!(disk.rot("journal/0000000000000001.seg", location.position.offset as usize + 20, 1));
+    scrub(&mut store, DAY_MS);
+    assert_eq!(store.holes().collect::<Vec<_>>(), [(id, Hole::Rot)]);
+}
+
+#[test]
+fn small_files_that_have_rotted_are_written_anew_from_memory() {
+    let disk = MemoryDisk::new();
+    let mut store = open(&disk, 1).store;
+    let mut counter = batch("total", &[(1_000, 5.0)]);
+    counter.streams[0].stream.kind = Kind::Counter;
+    store.append(&counter, &[]).unwrap();
+    sync(&mut store);
+    settle(&mut store, DAY_MS);
+    let tables = format!("tables/{}", disk.list("tables").unwrap()[0]);
+    for path in ["MANIFEST", "catalogue/defs.log", &tables] {
+        assert!(disk.rot(path, 20, 1), "{path}");
+    }
+    store.append(&counter, &[]).unwrap();
+    sync(&mut store);
+    scrub(&mut store, DAY_MS);
+    disk.lose_power(0);
+    assert_eq!(read(&open(&disk, 2).store, "total"), [(1_000, 5.0)]);
+}
+
+#[test]
+fn the_table_of_an_origin_goes_with_its_last_frame_and_comes_back_with_a_new_one() {
+    let (disk, mut peer) = (MemoryDisk::new(), open(&MemoryDisk::new(), 9).store);
+    let options = Options { journal_bytes_max: 0, ..Options::default() };
+    let open_small = |own| Store::open(Arc::new(disk.clone()), origin(own), options).unwrap().store;
+    peer.append(&batch("x", &[(1, 1.0)]), &[]).unwrap();
+    let mut store = open_small(1);
+    copy(&mut peer, &mut store, origin(9));
+    sync(&mut store);
+    drop(store);
+    let mut store = open_small(2);
+    settle(&mut store, 0);
+    assert_eq!(store.table_len(origin(9)), 0, "its segment is gone");
+    store.append(&batch("y", &[(1, 1.0)]), &[]).unwrap();
+    sync(&mut store);
+    settle(&mut store, 0);
+    drop(store);
+    let mut store = open_small(3);
+    assert_eq!((store.table_len(origin(9)), read(&store, "x")), (0, vec![(1, 1.0)]));
+    peer.append(&batch("x", &[(2, 2.0)]), &[]).unwrap();
+    copy(&mut peer, &mut store, origin(9));
+    assert_eq!(read(&store, "x"), [(1, 1.0), (2, 2.0)]);
+}

@@ -100,6 +100,17 @@ pub(crate) fn path(generation: u64) -> String {
     format!("{DIRECTORY}/{generation:016x}.tab")
 }
 
+/// Reads the file of an extent again: how many bytes, and whether all is what was written.
+pub(crate) fn verify(disk: &dyn Disk, extent: Extent) -> io::Result<(u64, bool)> {
+    if extent.len == 0 {
+        return Ok((0, true));
+    }
+    let content = read_all(&*disk.open(&path(extent.generation))?)?;
+    let counts = usize::try_from(extent.len).ok().and_then(|len| content.get(..len));
+    let is_sound = counts.is_some_and(|counts| read(counts, &mut Tables::default()).is_ok());
+    Ok((content.len() as u64, is_sound))
+}
+
 fn put_run(out: &mut Vec<u8>, run: &Run) {
     let mut body = Vec::with_capacity(24 + run.places.len() * 4);
     body.extend_from_slice(&run.origin.0);

@@ -110,6 +110,12 @@ pub(super) fn stored_len(header: &[u8; HEADER_BYTES]) -> u32 {
     lengths.unwrap_or_default()
 }
 
+/// Whether a block's checksum is right.
+pub(super) fn is_sound(header: &[u8; HEADER_BYTES], stored: &[u8]) -> bool {
+    let [lengths @ .., a, b, c, d] = header;
+    crc32c::crc32c_append(crc32c::crc32c(lengths), stored) == u32::from_le_bytes([*a, *b, *c, *d])
+}
+
 /// Checks a block and makes what it tells true in a catalogue. After an error the catalogue is of no use.
 pub(super) fn apply(
     catalogue: &mut Catalogue,
