@@ -17,6 +17,7 @@
 //! - [`compaction`]: which blocks are merged
 //! - [`directory`]: format, identity and incarnation of a data directory
 //! - [`store`]: all of it together
+//! - [`summary`]: running totals beside sealed blocks
 //! - [`view`]: what a reader sees
 //! - [`windows`]: blocks by two hours of time
 //!
@@ -36,6 +37,7 @@ pub mod journal;
 pub mod manifest;
 pub mod memtable;
 pub mod store;
+pub mod summary;
 pub mod table;
 pub mod view;
 pub mod windows;

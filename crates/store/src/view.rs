@@ -11,6 +11,7 @@ use crate::base::Base;
 use crate::block::{Block, BlockError, Columns, ShardDigests};
 use crate::catalogue::{SeriesEntry, SharedCatalogue};
 use crate::memtable::MemtableView;
+use crate::summary;
 use crate::windows::{WINDOW_MS, Windows, window_of, window_start};
 
 /// The points of one moment.
@@ -110,6 +111,55 @@ impl View {
             Ok(StreamView { writer: *writer, kind: *kind, points })
         });
         streams.collect()
+    }
+
+    /// Like [`View::read_series`], but of what lies well before the range only what a lens needs to know: running
+    /// totals, and the last points of gauges. The points before the range are not those that were written.
+    pub fn read_condensed(
+        &self,
+        series: &SeriesView,
+        millis: RangeInclusive<i64>,
+    ) -> Result<Vec<StreamView>, BlockError> {
+        let streams = series.streams.iter().map(|(writer, kind, place)| {
+            let mut points = Vec::new();
+            let first_full = match kind {
+                Kind::Sample => i64::MIN,
+                _ => summary::first_full_window(*millis.start()),
+            };
+            self.read_past(*place, *kind, first_full, &mut points)?;
+            let full = (*millis.start()).min(window_start(first_full))..=*millis.end();
+            self.read(*place, *kind, full, &mut points)?;
+            settle(&mut points, 0);
+            Ok(StreamView { writer: *writer, kind: *kind, points })
+        });
+        streams.collect()
+    }
+
+    /// Adds what later windows need of a stream's windows before `first_full`.
+    fn read_past(
+        &self,
+        place: u32,
+        kind: Kind,
+        first_full: i64,
+        out: &mut Vec<Point>,
+    ) -> Result<(), BlockError> {
+        out.extend(self.base.get(place).filter(|_| kind == Kind::Counter));
+        let mut fresh = Vec::new();
+        self.memtables.iter().for_each(|memtable| memtable.read(place, &mut fresh));
+        let fresh: BTreeSet<i64> = fresh.iter().map(|point| window_of(kind, point.time)).collect();
+        let oldest = self.horizon_ms.div_euclid(WINDOW_MS);
+        let windows = self.windows.iter().map(|(window, _)| window).chain(fresh.iter().copied());
+        let windows: BTreeSet<i64> = windows.filter(|window| (oldest..first_full).contains(window)).collect();
+        for window in windows {
+            let summary = self.windows.summary(window).filter(|_| !fresh.contains(&window));
+            let is_read =
+                summary.is_some_and(|block| read_block(block, place, i64::MIN..=i64::MAX, out).is_ok());
+            if !is_read {
+                let millis = window_start(window)..=window_start(window + 1) - 1;
+                self.read_within(place, kind, millis, out)?;
+            }
+        }
+        Ok(())
     }
 
     /// The digests of one window: sums over the points that a read of it sees, whatever blocks they lie in.

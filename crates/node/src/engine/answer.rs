@@ -103,7 +103,7 @@ fn clash(series: &SeriesView) -> String {
 fn value(view: &View, series: &SeriesView, question: &Question) -> Result<Option<SeriesValue>, BlockError> {
     let at_ms = question.at_ms.unwrap_or(EVER);
     // The lens of samples looks a little past the moment.
-    let streams = view.read_series(series, i64::MIN..=at_ms.saturating_add(LIVE.as_millis() as i64))?;
+    let streams = view.read_condensed(series, at_ms..=at_ms.saturating_add(LIVE.as_millis() as i64))?;
     let streams: Vec<_> = streams.iter().map(writer_points).collect();
     let Some(point) = lens::last(&streams, at_ms).filter(|point| !is_stale(point.value)) else {
         return Ok(None);

@@ -1,13 +1,17 @@
 //! The store through its public verbs, over a disk with faults.
 
+use std::ops::RangeInclusive;
 use std::sync::Arc;
 
-use shoal_model::{Batch, Kind, Labels, MatcherOp, Point, StreamPoints, Writer};
+use proptest::prelude::*;
+use shoal_merge::lens::{self, WriterPoints};
+use shoal_model::{Batch, Kind, Labels, MatcherOp, Point, StreamPoints, Writer, time};
 
 use super::*;
 use crate::disk::memory::MemoryDisk;
 use crate::frame::points as points_record;
 use crate::frame::{Frame, Header, Record, Tag};
+use crate::view::StreamView;
 
 fn origin(n: u8) -> Origin {
     Origin([n; 16])
@@ -289,4 +293,47 @@ fn a_view_keeps_what_it_saw() {
     let mut points = Vec::new();
     view.read(place, Kind::Gauge, i64::MIN..=i64::MAX, &mut points).unwrap();
     assert_eq!(points, [Point::new(1, 1.0)]);
+}
+
+fn merged(streams: &[StreamView], millis: RangeInclusive<i64>) -> (Option<Point>, Vec<Point>) {
+    let part = |stream| {
+        let StreamView { writer, kind, points }: &StreamView = stream;
+        WriterPoints { writer: *writer, kind: *kind, points }
+    };
+    let parts: Vec<_> = streams.iter().map(part).collect();
+    (lens::last(&parts, *millis.end()), lens::merge(&parts, millis))
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(40))]
+
+    #[test]
+    fn a_condensed_past_reads_as_the_whole_one(
+        rounds in prop::collection::vec(prop::collection::vec((0_i64..40_000, 0_u32..100), 1..30), 1..6),
+        from in 0_i64..40_000,
+    ) {
+        let mut store = open(&MemoryDisk::new(), 1).store;
+        for (round, points) in rounds.iter().enumerate() {
+            for kind in [Kind::Counter, Kind::UpDown, Kind::Delta, Kind::Gauge] {
+                let at = |second: i64| match kind {
+                    Kind::Delta => time::delta_time(0, second * 1_000, &[round as u8]).unwrap(),
+                    _ => second * 1_000,
+                };
+                let points: Vec<_> = points.iter().map(|(s, value)| (at(*s), f64::from(*value) * 0.1)).collect();
+                let mut batch = batch(kind.name(), &points);
+                batch.streams[0].stream.kind = kind;
+                store.append(&batch, &[]).unwrap();
+            }
+            if round + 1 < rounds.len() {
+                settle(&mut store, DAY_MS * (round as i64 + 1));
+            }
+        }
+        let view = store.view();
+        let millis = from * 1_000..=41_000_000;
+        for series in view.select(&[]) {
+            let whole = view.read_series(&series, i64::MIN..=*millis.end()).unwrap();
+            let condensed = view.read_condensed(&series, millis.start() - 300_000..=*millis.end()).unwrap();
+            prop_assert_eq!(merged(&condensed, millis.clone()), merged(&whole, millis.clone()), "{}", series.labels);
+        }
+    }
 }
