@@ -310,7 +310,8 @@ proptest! {
     #[test]
     fn a_condensed_past_reads_as_the_whole_one(
         rounds in prop::collection::vec(prop::collection::vec((0_i64..40_000, 0_u32..100), 1..30), 1..6),
-        from in 0_i64..40_000,
+        from in 0_i64..80_000,
+        is_all_flushed: bool,
     ) {
         let mut store = open(&MemoryDisk::new(), 1).store;
         for (round, points) in rounds.iter().enumerate() {
@@ -324,12 +325,12 @@ proptest! {
                 batch.streams[0].stream.kind = kind;
                 store.append(&batch, &[]).unwrap();
             }
-            if round + 1 < rounds.len() {
+            if is_all_flushed || round + 1 < rounds.len() {
                 settle(&mut store, DAY_MS * (round as i64 + 1));
             }
         }
         let view = store.view();
-        let millis = from * 1_000..=41_000_000;
+        let millis = from * 1_000..=81_000_000;
         for series in view.select(&[]) {
             let whole = view.read_series(&series, i64::MIN..=*millis.end()).unwrap();
             let condensed = view.read_condensed(&series, millis.start() - 300_000..=*millis.end()).unwrap();
