@@ -108,6 +108,8 @@ pub struct Status {
     pub frontier: u128,
     /// Frames that were held and cannot be read any more.
     pub holes: Vec<(FrameId, shoal_store::Hole)>,
+    /// Up to which ms of this node's clock all that the members held is here, if known.
+    pub complete_until: Option<i64>,
     /// Why an answer may lack something.
     pub warnings: Vec<String>,
 }

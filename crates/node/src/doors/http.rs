@@ -76,8 +76,18 @@ async fn cluster_state(
 }
 
 fn cluster_json(reply: v1::MembersReply) -> Value {
-    let v1::MembersReply { node, cluster, members, points, streams, series, frontier, warnings, holes } =
-        reply;
+    let v1::MembersReply {
+        node,
+        cluster,
+        members,
+        points,
+        streams,
+        series,
+        frontier,
+        warnings,
+        holes,
+        complete_until,
+    } = reply;
     let hole = |hole: v1::Hole| json!({"origin": hex(&hole.origin), "seq": hole.seq, "reason": hole.reason});
     json!({
         "node": hex(&node),
@@ -87,6 +97,7 @@ fn cluster_json(reply: v1::MembersReply) -> Value {
         "streams": streams,
         "series": series,
         "frontier": hex(&frontier),
+        "complete_until": (complete_until != 0).then_some(complete_until),
         "warnings": warnings,
         "holes": holes.into_iter().map(hole).collect::<Vec<_>>(),
     })

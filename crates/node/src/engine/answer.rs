@@ -59,6 +59,8 @@ pub struct Answer {
     pub series: Vec<SeriesValue>,
     /// Hash of what was applied.
     pub frontier: u128,
+    /// Up to which ms of this node's clock all that the members held is in, if known.
+    pub complete_until: Option<i64>,
     /// Why something may be missing.
     pub warnings: Vec<String>,
 }
@@ -74,6 +76,8 @@ pub struct Snapshot {
     pub view: View,
     /// Hash of what was applied.
     pub frontier: u128,
+    /// Up to which ms of this node's clock all that the members held is in, if known.
+    pub complete_until: Option<i64>,
     /// Why something may be missing.
     pub warnings: Vec<String>,
 }
@@ -91,7 +95,7 @@ impl Snapshot {
             warnings.extend(value.as_ref().filter(|_| one.is_second).map(|_| clash(one)));
             series.extend(value);
         }
-        Ok(Answer { series, frontier: self.frontier, warnings })
+        Ok(Answer { series, frontier: self.frontier, complete_until: self.complete_until, warnings })
     }
 }
 

@@ -273,6 +273,7 @@ impl Driver {
         Ok(Snapshot {
             view: store.view(),
             frontier: store.answer_hash(),
+            complete_until: self.replica.complete_until(now),
             warnings: self.replica.warnings(now),
         })
     }
@@ -286,6 +287,7 @@ impl Driver {
             counters: self.replica.counters(),
             frontier: self.replica.store().answer_hash(),
             holes: self.replica.store().holes().collect(),
+            complete_until: self.replica.complete_until(now),
             warnings: self.replica.warnings(now),
         }
     }
