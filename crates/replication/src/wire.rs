@@ -4,6 +4,7 @@
 
 use bytes::Bytes;
 use shoal_model::Origin;
+use shoal_model::limits::MESSAGE_BYTES_MAX;
 use shoal_store::bytes::{Malformed, Reader, put_block, put_signed, put_varint};
 use shoal_store::{Chunk, Frame, FrameError, TableError};
 use thiserror::Error;
@@ -242,22 +243,47 @@ fn take_heads(reader: &mut Reader<'_>) -> Result<Vec<(Origin, u64)>, WireError> 
     (0..count).map(|_| Ok((Origin(reader.array()?), reader.varint()?))).collect()
 }
 
+/// A body below this is sent as it is: compressing would hardly make it smaller.
+const COMPRESSED_BYTES_MIN: usize = 256;
+/// The flag of a compressed body: its length in front, then an LZ4 block.
+const IS_COMPRESSED: u8 = 4;
+
 fn put_frames(out: &mut Vec<u8>, flags: u8, chunks: &[Chunk], frames: &[Frame]) {
-    out.reserve(frames.iter().map(|frame| frame.bytes().len() + 5).sum());
+    let mut body = Vec::with_capacity(frames.iter().map(|frame| frame.bytes().len() + 5).sum());
+    put_varint(&mut body, chunks.len() as u64);
+    chunks.iter().for_each(|chunk| put_block(&mut body, &chunk.encode()));
+    put_varint(&mut body, frames.len() as u64);
+    frames.iter().for_each(|frame| put_block(&mut body, frame.bytes()));
+    if body.len() >= COMPRESSED_BYTES_MIN {
+        let compressed = lz4_flex::block::compress(&body);
+        if compressed.len() < body.len() {
+            out.extend_from_slice(&[FRAMES, flags | IS_COMPRESSED]);
+            put_varint(out, body.len() as u64);
+            out.extend_from_slice(&compressed);
+            return;
+        }
+    }
     out.extend_from_slice(&[FRAMES, flags]);
-    put_varint(out, chunks.len() as u64);
-    chunks.iter().for_each(|chunk| put_block(out, &chunk.encode()));
-    put_varint(out, frames.len() as u64);
-    frames.iter().for_each(|frame| put_block(out, frame.bytes()));
+    out.extend_from_slice(&body);
 }
 
 fn take_frames(bytes: &Bytes, reader: &mut Reader<'_>) -> Result<Message, WireError> {
     let flags = reader.u8()?;
-    let chunks = (0..take_count(reader)?)
+    let body = if flags & IS_COMPRESSED == 0 {
+        bytes.slice_ref(reader.rest())
+    } else {
+        let len = reader.count()?;
+        if len > MESSAGE_BYTES_MAX {
+            return Err(WireError::Malformed);
+        }
+        lz4_flex::block::decompress(reader.rest(), len).map_err(|_| WireError::Malformed)?.into()
+    };
+    let mut reader = Reader::new(&body);
+    let chunks = (0..take_count(&mut reader)?)
         .map(|_| Ok(Chunk::decode(reader.block()?)?))
         .collect::<Result<_, WireError>>()?;
-    let frames = (0..take_count(reader)?)
-        .map(|_| Ok(Frame::decode(bytes.slice_ref(reader.block()?))?))
+    let frames = (0..take_count(&mut reader)?)
+        .map(|_| Ok(Frame::decode(body.slice_ref(reader.block()?))?))
         .collect::<Result<_, WireError>>()?;
     Ok(Message::Frames { answers_pull: flags & 1 != 0, more: flags & 2 != 0, chunks, frames })
 }
@@ -300,6 +326,18 @@ mod tests {
             let mut message = vec![kind];
             message.extend(bytes);
             let _ = Message::decode(&message.into());
+        }
+    }
+
+    #[test]
+    fn frames_that_repeat_themselves_travel_compressed_and_a_wrong_length_is_refused() {
+        let message = frames_message(&[7; 5_000]);
+        let bytes = message.encode();
+        assert!(bytes.len() < 500, "{} bytes", bytes.len());
+        assert_eq!(Message::decode(&bytes), Ok(message));
+        for claim in [&[0xff_u8, 0xff, 0xff, 0xff, 0x0f][..], &[1]] {
+            let lie = [&[FRAMES, IS_COMPRESSED], claim, &bytes[4..]].concat();
+            assert_eq!(Message::decode(&lie.into()), Err(WireError::Malformed));
         }
     }
 
