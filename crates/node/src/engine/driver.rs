@@ -230,7 +230,7 @@ impl Driver {
         let mut in_batch = HashMap::new();
         batch.streams.retain(|part| {
             let kind = part.stream.kind;
-            let first = *in_batch.entry(part.stream.labels.clone()).or_insert(kind.family());
+            let first = *in_batch.entry(part.stream.labels.series_id()).or_insert(kind.family());
             let other = (first != kind.family()).then_some(first);
             let family = other.or_else(|| self.replica.store().other_family(&part.stream));
             clashes.extend(family.map(|family| FamilyClash {
