@@ -39,6 +39,8 @@ pub struct Run {
     flush: Spent,
     base_bytes: u64,
     peak_bytes: u64,
+    /// Bytes of the journal before the points that count.
+    table_bytes: u64,
 }
 
 fn open(disk: &Arc<CountingDisk>, origin: u8) -> Store {
@@ -70,6 +72,7 @@ impl Run {
             flush: Spent::default(),
             base_bytes,
             peak_bytes: 0,
+            table_bytes: 0,
         }
     }
 
@@ -95,6 +98,8 @@ impl Run {
         self.scrape();
         line("new stream: first point, with its table entry", self.append.each(self.streams()), "ns");
         self.append = Spent::default();
+        self.table_bytes = self.store.journal_bytes();
+        line("new stream: journal", self.table_bytes as f64 / self.streams() as f64, "bytes");
     }
 
     fn write(&mut self) {
@@ -111,7 +116,7 @@ impl Run {
         let grown = self.peak_bytes.saturating_sub(self.base_bytes);
         line("memory, both memtables full", grown as f64 / self.streams() as f64, "bytes/stream");
         line("memory, both memtables full", grown as f64 / 1e6, "MB");
-        line("journal", self.store.journal_bytes() as f64 / points as f64, "bytes/point");
+        line("journal", self.journal_bytes() / points as f64, "bytes/point");
     }
 
     /// One scrape of all targets.
@@ -182,6 +187,11 @@ impl Run {
         read(what, &view, &self.places, self.points);
     }
 
+    /// Bytes of the journal that are points.
+    fn journal_bytes(&self) -> f64 {
+        (self.store.journal_bytes() - self.table_bytes) as f64
+    }
+
     fn bytes_at_rest(&self) -> f64 {
         self.store.block_bytes() as f64 / self.store.point_count() as f64
     }
@@ -207,11 +217,14 @@ impl Run {
         line("merges a point, the seal included", merged / points as f64, "");
         line("all merges", cpu.as_nanos() as f64 / points as f64, "ns/point");
         line("at rest, sealed, index included", self.bytes_at_rest(), "bytes/point");
-        for (directory, bytes) in self.disk.written() {
-            line(&format!("written to {directory}"), bytes as f64 / points as f64, "bytes/point");
-        }
-        let total: u64 = self.disk.written().values().sum();
-        line("written over a point's life", total as f64 / points as f64, "bytes/point");
+        let written = self.disk.written();
+        let of = |directory: &str| written.get(directory).copied().unwrap_or_default() as f64;
+        let defined = of("catalogue") + of("tables") + self.table_bytes as f64;
+        line("new stream: all that is written of it", defined / self.streams() as f64, "bytes");
+        let blocks = of("blocks") / points as f64;
+        line("written to blocks over a point's life", blocks, "bytes/point");
+        let journal = self.journal_bytes() / (points - self.streams()) as f64;
+        line("written over a point's life, the journal included", blocks + journal, "bytes/point");
         read("sealed", &self.store.view(), &self.places, self.points);
     }
 
@@ -241,41 +254,45 @@ impl Run {
     /// Sends some scrapes to a second store.
     fn peer(&mut self) {
         let mut frames: Vec<Frame> = Vec::new();
-        for _ in 0..PEER_SCRAPES {
+        for _ in 0..2 * PEER_SCRAPES {
             for target in 0..self.load.targets() {
                 let known = self.load.scrape(&self.places, target, self.clock_ms);
-                frames.push(self.store.append_known(&known, &[]).expect("room").frame);
+                let frame = self.store.append_known(&known, &[]).expect("room").frame;
+                // The frames before these are not sent, so these are numbered anew.
+                frames.push(renumber(&frame, frames.len() as u64 + 1));
             }
             self.clock_ms += STEP_MS;
         }
+        let points = self.streams() * PEER_SCRAPES as u64;
+        let mut spent = Spent::default();
+        for frame in &frames {
+            let bytes = frame.bytes().clone();
+            spent.measure(|| drop(Frame::decode(bytes).expect("sound")));
+        }
+        line("a peer's frame: checksums, before it is applied", spent.each(2 * points), "ns/point");
         let directory = tempfile::tempdir().expect("a temporary directory");
         let mut peer = open(&Arc::new(CountingDisk::new(directory.path())), 100);
         let own = Origin([self.origins; 16]);
-        // The frames before these are not sent: a hole in numbers, so they are numbered anew.
         while let Some(chunk) = self.store.chunk(own, peer.table_len(own)) {
             peer.define(&chunk).expect("room");
         }
-        let frames: Vec<Frame> = (1..).zip(&frames).map(|(seq, frame)| renumber(frame, seq)).collect();
-        let mut spent = Spent::default();
-        for frame in &frames {
-            let applied = spent.measure(|| peer.apply(frame).expect("room"));
-            assert!(matches!(applied, Apply::Applied(_)), "frames come in order");
+        let (first, second) = frames.split_at(frames.len() / 2);
+        for (what, frames) in [("fresh", first), ("recycled", second)] {
+            let mut spent = Spent::default();
+            for frame in frames {
+                let applied = spent.measure(|| peer.apply(frame).expect("room"));
+                assert!(matches!(applied, Apply::Applied(_)), "frames come in order");
+            }
+            line(
+                &format!("a peer's frame: journal, memtable of {what} pages"),
+                spent.each(points),
+                "ns/point",
+            );
+            peer.freeze();
+            while let Some(job) = peer.poll_job(self.clock_ms) {
+                peer.handle_done(job.run());
+            }
         }
-        line(
-            "a peer's frame: journal, memtable",
-            spent.each(self.streams() * PEER_SCRAPES as u64),
-            "ns/point",
-        );
-        let copies: Vec<_> = frames.iter().map(|frame| frame.bytes().clone()).collect();
-        let mut spent = Spent::default();
-        for bytes in copies {
-            spent.measure(|| Frame::decode(bytes).expect("sound"));
-        }
-        line(
-            "a peer's frame: checksums, before it is applied",
-            spent.each(self.streams() * PEER_SCRAPES as u64),
-            "ns/point",
-        );
     }
 
     /// Restarts with a memtable nearly full, after few windows and after many.
