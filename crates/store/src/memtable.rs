@@ -145,9 +145,9 @@ impl Recycled {
         self.pages.pop().unwrap_or_else(|| (0..PAGE_WORDS).map(|_| AtomicU64::new(0)).collect())
     }
 
-    /// Keeps at most this many pages.
-    pub fn shrink(&mut self, pages_max: usize) {
-        self.pages.truncate(pages_max);
+    /// Keeps at most the pages that this many points take in the short form.
+    pub fn shrink(&mut self, points_max: u64) {
+        self.pages.truncate((points_max as usize * 2).div_ceil(PAGE_WORDS + 1 - POINT_WORDS_MAX));
     }
 }
 

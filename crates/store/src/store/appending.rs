@@ -151,11 +151,9 @@ impl Store {
         first: u32,
         places: Vec<u32>,
     ) -> Result<(), TableError> {
-        for (number, place) in (first..).zip(&places) {
-            self.tables.define(origin, number, *place)?;
-            if origin == self.own {
-                self.tables.set_own_number(*place, number);
-            }
+        self.tables.define(origin, first, &places)?;
+        if origin == self.own {
+            (first..).zip(&places).for_each(|(number, place)| self.tables.set_own_number(*place, number));
         }
         self.fresh_runs.push(Run { origin, first, places });
         Ok(())

@@ -314,6 +314,8 @@ impl Store {
         // A reader may still hold the memtable; then its pages are simply freed with it.
         if let Some(table) = Arc::into_inner(frozen.table) {
             table.recycle(&mut self.recycled);
+            let points_max = self.memtable_points_max();
+            self.recycled.shrink(points_max);
         }
     }
 
