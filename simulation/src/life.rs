@@ -92,6 +92,7 @@ impl Node {
             name: self.name.clone(),
             zone: String::new(),
             join: if join.is_empty() { Vec::new() } else { vec![join.to_owned()] },
+            began_ms: 0,
             seed: rng.random(),
         };
         let replica = Replica::new(config, opened).context("the replica")?;

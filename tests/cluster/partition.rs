@@ -46,3 +46,25 @@ async fn both_sides_of_a_partition_write_and_read_and_agree_after_healing() {
         assert_eq!(node.value("sides_total").await, Some(111.0), "at {}", node.name);
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn complete_until_stands_still_while_a_member_is_cut_off_and_then_goes_on() {
+    let relayed = RelayedCluster::start(3).await;
+    let nodes = &relayed.cluster.nodes;
+    let until = async || nodes[0].state().await.and_then(|state| state["complete_until"].as_i64());
+    relayed.cluster.eventually("the members have told", async || until().await.is_some()).await;
+    relayed.cut(0, 1);
+    relayed.cut(0, 2);
+    relayed
+        .cluster
+        .eventually("the cut is seen", async || {
+            !nodes[0].reaches("n2").await && !nodes[0].reaches("n3").await
+        })
+        .await;
+    let stood = until().await;
+    count(&nodes[1], 5.0).await;
+    assert_eq!(until().await, stood);
+    relayed.heal();
+    relayed.cluster.eventually("it goes on", async || until().await > stood).await;
+    assert_eq!(nodes[0].value("sides_total").await, Some(5.0), "what came before that time is here");
+}

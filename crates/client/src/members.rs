@@ -26,6 +26,8 @@ pub struct Members {
     pub series: u64,
     /// The hash of what it has applied, where it gave one: equal hashes, equal answers.
     pub frontier: Option<[u8; 16]>,
+    /// Up to which time, in ms of the node's clock, it has all that the members held, where that is known.
+    pub complete_until: Option<i64>,
     /// For people.
     pub warnings: Vec<String>,
     /// Frames that no node could provide.
@@ -140,6 +142,7 @@ fn convert(reply: v1::MembersReply, address: Address) -> Result<Members, IdError
         warnings,
         holes,
         damage,
+        complete_until,
     } = reply;
     Ok(Members {
         node: node_id(&node)?,
@@ -150,6 +153,7 @@ fn convert(reply: v1::MembersReply, address: Address) -> Result<Members, IdError
         streams,
         series,
         frontier: frontier.try_into().ok(),
+        complete_until: (complete_until != 0).then_some(complete_until),
         warnings,
         holes: holes.into_iter().map(hole).collect::<Result<_, _>>()?,
         damage: damage.into_iter().map(damage_of).collect(),

@@ -65,6 +65,8 @@ pub struct ReadAnswer {
     pub frontier: Option<[u8; 16]>,
     /// What may be missing, for people.
     pub warnings: Vec<String>,
+    /// Up to which time, in ms of the node's clock, all that the members held is in the answer, where it is known.
+    pub complete_until: Option<i64>,
     /// The node that answered.
     pub node: Address,
 }
@@ -109,9 +111,10 @@ pub(crate) fn request(selection: Selection, options: &ReadOptions) -> v1::ReadRe
 
 /// A reply that means nothing counts as a failure of its node.
 pub(crate) fn answer(reply: v1::ReadReply, node: Address) -> Result<ReadAnswer, Status> {
-    let v1::ReadReply { series, frontier, warnings } = reply;
+    let v1::ReadReply { series, frontier, warnings, complete_until } = reply;
     let series = series.into_iter().map(series_value).collect::<Result<_, _>>()?;
-    Ok(ReadAnswer { series, frontier: frontier.try_into().ok(), warnings, node })
+    let complete_until = (complete_until != 0).then_some(complete_until);
+    Ok(ReadAnswer { series, frontier: frontier.try_into().ok(), warnings, complete_until, node })
 }
 
 fn series_value(message: v1::Series) -> Result<SeriesValue, Status> {

@@ -2,8 +2,10 @@
 //! bytes, the remote write 1.0 protobuf encoding of the sorted labels, because that is what senders already
 //! have on the wire and what the series identity hashes.
 
+use std::cmp::Ordering;
 use std::fmt;
-use std::sync::Arc;
+use std::hash::{Hash, Hasher};
+use std::sync::{Arc, OnceLock};
 
 use crate::limits::{LABEL_NAME_BYTES_MAX, LABELS_BYTES_MAX, LABELS_MAX};
 use crate::stream::SeriesId;
@@ -41,8 +43,14 @@ pub enum LabelError {
 }
 
 /// A series' labels in canonical form, cheap to clone.
-#[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct Labels(Arc<[u8]>);
+#[derive(Clone)]
+pub struct Labels(Arc<LabelSet>);
+
+struct LabelSet {
+    canonical: Box<[u8]>,
+    /// Computed when first asked for, once for all clones.
+    id: OnceLock<SeriesId>,
+}
 
 impl Labels {
     /// Sorts and checks label pairs. A label with an empty value is the same as none and is left out.
@@ -66,7 +74,7 @@ impl Labels {
         if bytes.len() > LABELS_BYTES_MAX {
             return Err(LabelError::TooLong(bytes.len()));
         }
-        let labels = Self(bytes.into());
+        let labels = Self::of_bytes(bytes);
         labels.check_names_a_series()?;
         Ok(labels)
     }
@@ -82,24 +90,26 @@ impl Labels {
             pairs.push(take_label(&mut rest).ok_or(LabelError::NotCanonical)?);
         }
         let labels = Self::new(pairs)?;
-        if labels.0.as_ref() == bytes { Ok(labels) } else { Err(LabelError::NotCanonical) }
+        if labels.canonical() == bytes { Ok(labels) } else { Err(LabelError::NotCanonical) }
     }
 
     /// The canonical bytes: `repeated Label { string name = 1; string value = 2; }` as field 1, sorted.
     pub fn canonical(&self) -> &[u8] {
-        &self.0
+        &self.0.canonical
     }
 
     /// The series' identity: the first 128 bits of BLAKE3 of the canonical bytes.
     pub fn series_id(&self) -> SeriesId {
-        let mut id = [0; 16];
-        id.copy_from_slice(&blake3::hash(&self.0).as_bytes()[..16]);
-        SeriesId(id)
+        *self.0.id.get_or_init(|| {
+            let mut id = [0; 16];
+            id.copy_from_slice(&blake3::hash(self.canonical()).as_bytes()[..16]);
+            SeriesId(id)
+        })
     }
 
     /// The pairs in order of name.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
-        let mut rest = self.0.as_ref();
+        let mut rest = self.canonical();
         std::iter::from_fn(move || if rest.is_empty() { None } else { take_label(&mut rest) })
     }
 
@@ -113,11 +123,41 @@ impl Labels {
         self.value(METRIC_NAME)
     }
 
+    fn of_bytes(canonical: Vec<u8>) -> Self {
+        Self(Arc::new(LabelSet { canonical: canonical.into(), id: OnceLock::new() }))
+    }
+
     fn check_names_a_series(&self) -> Result<(), LabelError> {
-        if self.0.is_empty() {
+        if self.canonical().is_empty() {
             return Err(LabelError::NoLabels);
         }
         if self.metric().is_empty() { Err(LabelError::NoMetricName) } else { Ok(()) }
+    }
+}
+
+impl PartialEq for Labels {
+    fn eq(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0) || self.canonical() == other.canonical()
+    }
+}
+
+impl Eq for Labels {}
+
+impl PartialOrd for Labels {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for Labels {
+    fn cmp(&self, other: &Self) -> Ordering {
+        self.canonical().cmp(other.canonical())
+    }
+}
+
+impl Hash for Labels {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.canonical().hash(state);
     }
 }
 

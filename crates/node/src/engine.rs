@@ -124,6 +124,8 @@ pub struct Status {
     pub holes: Vec<(FrameId, shoal_store::Hole)>,
     /// What is damaged of the points on disk.
     pub damage: shoal_store::DamageMarks,
+    /// Up to which ms of this node's clock all that the members held is here, if known.
+    pub complete_until: Option<i64>,
     /// Why an answer may lack something.
     pub warnings: Vec<String>,
 }

@@ -168,6 +168,7 @@ fn replica_config(config: &NodeConfig, hello: Hello, seed: u64) -> Config {
         name: config.name.clone(),
         zone: config.zone.clone(),
         join: config.join.clone(),
+        began_ms: doors::wall_ms(),
         seed,
     }
 }

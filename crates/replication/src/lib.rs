@@ -6,11 +6,13 @@
 //! - [`member`]: who belongs to the cluster, as a join of records
 //! - [`peer`]: what is known of one other node: its link, what it holds, what was pushed
 //! - [`write`]: writes that wait for copies
+//! - `complete`: how far answers are complete
 //! - [`wire`]: the messages between nodes
 //! - [`limits`]: the constants, each with its reason
 //!
 //! It opens no socket, reads no clock and starts no thread.
 
+mod complete;
 pub mod limits;
 pub mod member;
 pub mod peer;

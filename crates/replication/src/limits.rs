@@ -14,6 +14,8 @@ pub const AUTO_WAIT: Duration = Duration::from_secs(1);
 pub const ACKS_WAIT: Duration = Duration::from_secs(3);
 /// How often what a random peer holds is compared and pulled while frontiers differ.
 pub const COMPARE: Duration = Duration::from_secs(1);
+/// How often every member is asked what it has applied, so that answers can say how far they are complete.
+pub const PROBE: Duration = Duration::from_millis(500);
 /// How long the answer to a pull may take before the next one.
 pub const PULL_PATIENCE: Duration = Duration::from_millis(1_500);
 /// How long a returning member waits for any other before it serves with a warning.

@@ -22,6 +22,7 @@ use shoal_store::{
 };
 use thiserror::Error;
 
+use crate::complete::Completeness;
 use crate::limits::{ACKS_WAIT, AUTO_WAIT, COMPARE, PENDING_MAX};
 use crate::member::{Member, Members};
 use crate::peer::Peer;
@@ -46,6 +47,8 @@ pub struct Config {
     pub zone: String,
     /// Whom it is to join, as the operator wrote it; empty: it begins a cluster of its own.
     pub join: Vec<String>,
+    /// The wall clock when the life began, in ms: times since then are counted from it.
+    pub began_ms: i64,
     /// Seed of the random choices.
     pub seed: u64,
 }
@@ -159,6 +162,8 @@ pub struct Replica {
     next_ticket: u64,
     next_beat: Duration,
     next_compare: Duration,
+    next_probe: Duration,
+    complete: Completeness,
     rng: SmallRng,
     transmits: VecDeque<Transmit>,
     events: VecDeque<Event>,
@@ -183,6 +188,8 @@ impl Replica {
             next_ticket: 1,
             next_beat: Duration::ZERO,
             next_compare: COMPARE,
+            next_probe: Duration::ZERO,
+            complete: Completeness::default(),
             transmits: VecDeque::new(),
             events: VecDeque::new(),
             counters: Counters::default(),
@@ -268,7 +275,7 @@ impl Replica {
     /// When [`Replica::handle_timer`] is due.
     pub fn poll_timeout(&self, now: Duration) -> Duration {
         let write = self.writes.next_end(now).unwrap_or(Duration::MAX);
-        self.next_beat.min(self.next_compare).min(write)
+        self.next_beat.min(self.next_compare).min(self.next_probe).min(write)
     }
 
     /// The next job for another thread, a flush or a merge; hand it back by [`Replica::handle_done`]. `now_ms` is

@@ -1,10 +1,11 @@
-//! The messages between nodes. Four idempotent ones suffice: a beat tells that a node is there and what it
-//! holds, a pull says what it has, frames answer a pull or are pushed, and held acknowledges. Any of them may be
-//! lost, repeated or reordered. Layout: `docs/formats/message.md`.
+//! The messages between nodes, all of them idempotent: a beat tells that a node is there and what it holds, a pull
+//! says what it has, frames answer a pull or are pushed, held acknowledges, and a probe asks what was applied. Any of
+//! them may be lost, repeated or reordered. Layout: `docs/formats/message.md`.
 
 use bytes::Bytes;
 use shoal_model::Origin;
-use shoal_store::bytes::{Malformed, Reader, put_block, put_varint};
+use shoal_model::limits::MESSAGE_BYTES_MAX;
+use shoal_store::bytes::{Malformed, Reader, put_block, put_signed, put_varint};
 use shoal_store::{Chunk, Frame, FrameError, TableError};
 use thiserror::Error;
 
@@ -96,6 +97,18 @@ pub enum Message {
         /// Frames in the order of their numbers.
         frames: Vec<Frame>,
     },
+    /// Tell me what you have applied.
+    Probe {
+        /// The prober's wall clock, in ms; comes back in the reply.
+        sent_ms: i64,
+    },
+    /// This is what I have applied.
+    Applied {
+        /// The probe that this answers.
+        probe_ms: i64,
+        /// The last frame by origin.
+        heads: Vec<(Origin, u64)>,
+    },
     /// I hold this origin's frames up to this number, synced.
     Held {
         /// Whose frames.
@@ -109,12 +122,18 @@ const BEAT: u8 = 1;
 const PULL: u8 = 2;
 const FRAMES: u8 = 3;
 const HELD: u8 = 4;
+const PROBE: u8 = 5;
+const APPLIED: u8 = 6;
 
 impl Message {
     /// How urgent it is.
     pub fn class(&self) -> Class {
         match self {
-            Message::Beat(_) | Message::Pull { .. } | Message::Held { .. } => Class::Control,
+            Message::Beat(_)
+            | Message::Pull { .. }
+            | Message::Held { .. }
+            | Message::Probe { .. }
+            | Message::Applied { .. } => Class::Control,
             Message::Frames { answers_pull: false, .. } => Class::Frames,
             Message::Frames { answers_pull: true, .. } => Class::Repair,
         }
@@ -129,6 +148,15 @@ impl Message {
             Message::Frames { answers_pull, more, chunks, frames } => {
                 let flags = u8::from(*answers_pull) | u8::from(*more) << 1;
                 put_frames(&mut out, flags, chunks, frames);
+            }
+            Message::Probe { sent_ms } => {
+                out.push(PROBE);
+                put_signed(&mut out, *sent_ms);
+            }
+            Message::Applied { probe_ms, heads } => {
+                out.push(APPLIED);
+                put_signed(&mut out, *probe_ms);
+                put_heads(&mut out, heads);
             }
             Message::Held { origin, seq } => {
                 out.push(HELD);
@@ -147,6 +175,8 @@ impl Message {
             BEAT => take_beat(&mut reader).map(Message::Beat),
             PULL => take_pull(&mut reader).map(|have| Message::Pull { have }),
             FRAMES => take_frames(bytes, &mut reader),
+            PROBE => Ok(Message::Probe { sent_ms: reader.signed()? }),
+            APPLIED => Ok(Message::Applied { probe_ms: reader.signed()?, heads: take_heads(&mut reader)? }),
             HELD => Ok(Message::Held { origin: Origin(reader.array()?), seq: reader.varint()? }),
             kind => Err(WireError::Unknown(kind)),
         }
@@ -197,22 +227,63 @@ fn take_pull(reader: &mut Reader<'_>) -> Result<Vec<Have>, WireError> {
     (0..count).map(entry).collect()
 }
 
+fn put_heads(out: &mut Vec<u8>, heads: &[(Origin, u64)]) {
+    put_varint(out, heads.len() as u64);
+    for (origin, seq) in heads {
+        out.extend_from_slice(&origin.0);
+        put_varint(out, *seq);
+    }
+}
+
+fn take_heads(reader: &mut Reader<'_>) -> Result<Vec<(Origin, u64)>, WireError> {
+    let count = reader.count()?;
+    if count > ORIGINS_MAX || count > reader.rest().len() / 17 {
+        return Err(WireError::Malformed);
+    }
+    (0..count).map(|_| Ok((Origin(reader.array()?), reader.varint()?))).collect()
+}
+
+/// A body below this is sent as it is: compressing would hardly make it smaller.
+const COMPRESSED_BYTES_MIN: usize = 256;
+/// The flag of a compressed body: its length in front, then an LZ4 block.
+const IS_COMPRESSED: u8 = 4;
+
 fn put_frames(out: &mut Vec<u8>, flags: u8, chunks: &[Chunk], frames: &[Frame]) {
-    out.reserve(frames.iter().map(|frame| frame.bytes().len() + 5).sum());
+    let mut body = Vec::with_capacity(frames.iter().map(|frame| frame.bytes().len() + 5).sum());
+    put_varint(&mut body, chunks.len() as u64);
+    chunks.iter().for_each(|chunk| put_block(&mut body, &chunk.encode()));
+    put_varint(&mut body, frames.len() as u64);
+    frames.iter().for_each(|frame| put_block(&mut body, frame.bytes()));
+    if body.len() >= COMPRESSED_BYTES_MIN {
+        let compressed = lz4_flex::block::compress(&body);
+        if compressed.len() < body.len() {
+            out.extend_from_slice(&[FRAMES, flags | IS_COMPRESSED]);
+            put_varint(out, body.len() as u64);
+            out.extend_from_slice(&compressed);
+            return;
+        }
+    }
     out.extend_from_slice(&[FRAMES, flags]);
-    put_varint(out, chunks.len() as u64);
-    chunks.iter().for_each(|chunk| put_block(out, &chunk.encode()));
-    put_varint(out, frames.len() as u64);
-    frames.iter().for_each(|frame| put_block(out, frame.bytes()));
+    out.extend_from_slice(&body);
 }
 
 fn take_frames(bytes: &Bytes, reader: &mut Reader<'_>) -> Result<Message, WireError> {
     let flags = reader.u8()?;
-    let chunks = (0..take_count(reader)?)
+    let body = if flags & IS_COMPRESSED == 0 {
+        bytes.slice_ref(reader.rest())
+    } else {
+        let len = reader.count()?;
+        if len > MESSAGE_BYTES_MAX {
+            return Err(WireError::Malformed);
+        }
+        lz4_flex::block::decompress(reader.rest(), len).map_err(|_| WireError::Malformed)?.into()
+    };
+    let mut reader = Reader::new(&body);
+    let chunks = (0..take_count(&mut reader)?)
         .map(|_| Ok(Chunk::decode(reader.block()?)?))
         .collect::<Result<_, WireError>>()?;
-    let frames = (0..take_count(reader)?)
-        .map(|_| Ok(Frame::decode(bytes.slice_ref(reader.block()?))?))
+    let frames = (0..take_count(&mut reader)?)
+        .map(|_| Ok(Frame::decode(body.slice_ref(reader.block()?))?))
         .collect::<Result<_, WireError>>()?;
     Ok(Message::Frames { answers_pull: flags & 1 != 0, more: flags & 2 != 0, chunks, frames })
 }
@@ -242,16 +313,31 @@ mod tests {
             let origin = Origin(id);
             let beat = Beat { sent_ms: number, echo_ms: 2, origin, held: 4, held_origin: origin, fingerprint };
             let have = vec![Have { origin, seq: number, table_len: 7 }];
-            for message in [Message::Beat(beat), Message::Pull { have }, frames_message(&body), Message::Held { origin, seq: number }] {
+            let applied = Message::Applied { probe_ms: -5, heads: vec![(origin, number)] };
+            let probe = Message::Probe { sent_ms: number as i64 };
+            let held = Message::Held { origin, seq: number };
+            for message in [Message::Beat(beat), Message::Pull { have }, frames_message(&body), held, probe, applied] {
                 prop_assert_eq!(Message::decode(&message.encode()), Ok(message));
             }
         }
 
         #[test]
-        fn hostile_bytes_never_panic(kind in 0_u8..6, bytes in prop::collection::vec(any::<u8>(), 0..90)) {
+        fn hostile_bytes_never_panic(kind in 0_u8..8, bytes in prop::collection::vec(any::<u8>(), 0..90)) {
             let mut message = vec![kind];
             message.extend(bytes);
             let _ = Message::decode(&message.into());
+        }
+    }
+
+    #[test]
+    fn frames_that_repeat_themselves_travel_compressed_and_a_wrong_length_is_refused() {
+        let message = frames_message(&[7; 5_000]);
+        let bytes = message.encode();
+        assert!(bytes.len() < 500, "{} bytes", bytes.len());
+        assert_eq!(Message::decode(&bytes), Ok(message));
+        for claim in [&[0xff_u8, 0xff, 0xff, 0xff, 0x0f][..], &[1]] {
+            let lie = [&[FRAMES, IS_COMPRESSED], claim, &bytes[4..]].concat();
+            assert_eq!(Message::decode(&lie.into()), Err(WireError::Malformed));
         }
     }
 

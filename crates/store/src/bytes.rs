@@ -66,6 +66,16 @@ impl<'a> Reader<'a> {
 
     /// A LEB128 varint of at most ten bytes.
     pub fn varint(&mut self) -> Result<u64, Malformed> {
+        match self.rest.split_first() {
+            Some((byte, rest)) if *byte < 0x80 => {
+                self.rest = rest;
+                Ok(u64::from(*byte))
+            }
+            _ => self.long_varint(),
+        }
+    }
+
+    fn long_varint(&mut self) -> Result<u64, Malformed> {
         let mut value = 0_u64;
         for shift in (0..70).step_by(7) {
             let byte = self.u8()?;

@@ -11,6 +11,7 @@ use crate::catalogue::SharedCatalogue;
 use crate::damage::{self, Damage};
 use crate::disk::Disk;
 use crate::flush::into_io;
+use crate::summary;
 use crate::windows::{Windows, window_start};
 
 /// Blocks of one tier that are merged together.
@@ -94,6 +95,9 @@ impl MergeJob {
             tracing::error!(unnamed, "streams of a block are not in the catalogue");
         }
         let block = Block::open(&*self.disk, &block::path(&meta), &meta).map_err(into_io)?;
+        if *seals {
+            summary::write(&*self.disk, &block, |place| self.catalogue.read().kind(place))?;
+        }
         block::sync_directory(&*self.disk, *window)?;
         Ok((Arc::new(block), rot.iter().map(|rot| Damage::of(*window, rot)).collect()))
     }

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::io;
 use std::sync::Arc;
 
-use shoal_model::Point;
+use shoal_model::{Kind, Point};
 
 use crate::block::{self, Block, BlockError, Writer};
 use crate::catalogue::{CatalogueFile, SharedCatalogue};
@@ -68,13 +68,13 @@ impl FlushJob {
         let tables = self.write_tables()?;
         let mut writers: BTreeMap<i64, Writer> = BTreeMap::new();
         let mut next_block = self.next_block;
-        let (mut points, places) = (Vec::new(), self.memtable.places().collect::<Vec<_>>());
-        for place in places {
+        let mut points = Vec::new();
+        for (place, kind) in self.streams() {
             points.clear();
             self.memtable.read(place, &mut points);
             points.reverse();
             settle(&mut points, 0);
-            self.write_stream(place, &points, &mut writers, &mut next_block)?;
+            self.write_stream((place, kind), &points, &mut writers, &mut next_block)?;
         }
         let mut blocks = Vec::with_capacity(writers.len());
         for writer in writers.into_values() {
@@ -93,14 +93,19 @@ impl FlushJob {
         self.table_file.append(all)
     }
 
+    /// The streams that have points, in order of place.
+    fn streams(&self) -> Vec<(u32, Kind)> {
+        let catalogue = self.catalogue.read();
+        self.memtable.places().filter_map(|place| Some((place, catalogue.kind(place)?))).collect()
+    }
+
     fn write_stream(
         &self,
-        place: u32,
+        (place, kind): (u32, Kind),
         points: &[Point],
         writers: &mut BTreeMap<i64, Writer>,
         next_block: &mut u64,
     ) -> io::Result<()> {
-        let Some(kind) = self.catalogue.read().kind(place) else { return Ok(()) };
         for run in points.chunk_by(|a, b| window_of(kind, a.time) == window_of(kind, b.time)) {
             let Some(window) = run.first().map(|point| window_of(kind, point.time)) else { continue };
             let writer = match writers.entry(window) {

@@ -20,6 +20,7 @@
 //! - [`scrub`]: verifying what lies on disk
 //! - [`snapshot`]: a copy of the store in another directory
 //! - [`store`]: all of it together
+//! - [`summary`]: running totals beside sealed blocks
 //! - [`view`]: what a reader sees
 //! - [`windows`]: blocks by two hours of time
 //!
@@ -42,6 +43,7 @@ pub mod memtable;
 pub mod scrub;
 pub mod snapshot;
 pub mod store;
+pub mod summary;
 pub mod table;
 pub mod view;
 pub mod windows;
@@ -60,5 +62,5 @@ pub use store::{
     StoreError,
 };
 pub use table::{Chunk, TableError, Tables};
-pub use view::{SeriesRead, SeriesView, StreamView, View};
+pub use view::{SeriesRead, SeriesView, StreamRead, StreamView, View};
 pub use windows::Windows;

@@ -83,17 +83,18 @@ impl Memtable {
         let after = self.after_base(point.time);
         let previous = head.load(Ordering::Relaxed);
         let link = u64::from(previous) << 32 | u64::from(after.unwrap_or(WIDE));
-        let mut words = [link, point.value.to_bits(), point.time as u64].into_iter();
-        let len = if after.is_some() { 2 } else { POINT_WORDS_MAX };
-        let first = at % PAGE_WORDS;
-        page.get(first..first + len)
-            .into_iter()
-            .flatten()
-            .zip(&mut words)
-            .for_each(|(slot, word)| slot.store(word, Ordering::Relaxed));
+        let Some([link_slot, value_slot, rest @ ..]) = page.get(at % PAGE_WORDS..) else { return false };
+        link_slot.store(link, Ordering::Relaxed);
+        value_slot.store(point.value.to_bits(), Ordering::Relaxed);
+        let mut end = at + 2;
+        if after.is_none() {
+            let Some(time_slot) = rest.first() else { return false };
+            time_slot.store(point.time as u64, Ordering::Relaxed);
+            end += 1;
+        }
         head.store(at as u32 + 1, Ordering::Release);
-        self.words.store((at + len) as u64, Ordering::Release);
-        self.points.fetch_add(1, Ordering::Relaxed);
+        self.words.store(end as u64, Ordering::Release);
+        self.points.store(self.points.load(Ordering::Relaxed) + 1, Ordering::Relaxed);
         true
     }
 
@@ -144,9 +145,9 @@ impl Recycled {
         self.pages.pop().unwrap_or_else(|| (0..PAGE_WORDS).map(|_| AtomicU64::new(0)).collect())
     }
 
-    /// Keeps at most this many pages.
-    pub fn shrink(&mut self, pages_max: usize) {
-        self.pages.truncate(pages_max);
+    /// Keeps at most the pages that this many points take in the short form.
+    pub fn shrink(&mut self, points_max: u64) {
+        self.pages.truncate((points_max as usize * 2).div_ceil(PAGE_WORDS + 1 - POINT_WORDS_MAX));
     }
 }
 

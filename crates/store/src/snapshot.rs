@@ -12,6 +12,7 @@ use crate::directory;
 use crate::disk::{Disk, replace_in};
 use crate::journal::{self, SegmentFile};
 use crate::manifest::{self, Manifest};
+use crate::summary;
 use crate::table::file as table_file;
 
 /// Bytes copied in one go.
@@ -142,6 +143,7 @@ impl Target<'_> {
                 directories.push(directory);
             }
             self.link(&path)?;
+            self.link_if_there(&summary::path(meta))?;
         }
         directories.iter().try_for_each(|directory| self.sync_dir(directory))
     }

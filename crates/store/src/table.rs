@@ -129,20 +129,25 @@ impl Tables {
         self.origins.keys().copied()
     }
 
-    /// Takes an entry in; an entry that is already there must be the same.
-    pub fn define(&mut self, origin: Origin, number: u32, place: u32) -> Result<(), TableError> {
+    /// Takes entries in; one that is already there must be the same. Those before a conflict stay.
+    pub fn define(&mut self, origin: Origin, first: u32, places: &[u32]) -> Result<(), TableError> {
+        if places.is_empty() {
+            return Ok(());
+        }
         let table = self.origins.entry(origin).or_default();
-        let index = number as usize;
-        if table.places.len() <= index {
-            table.places.resize(index + 1, UNKNOWN);
+        let end = first as usize + places.len();
+        if table.places.len() < end {
+            table.places.resize(end, UNKNOWN);
         }
-        match table.places.get_mut(index) {
-            Some(slot) if *slot == UNKNOWN || *slot == place => *slot = place,
-            _ => return Err(TableError::Conflict { origin, number }),
+        let slots = table.places.get_mut(first as usize..end).unwrap_or_default();
+        for ((number, slot), place) in (first..).zip(slots).zip(places) {
+            if *slot != UNKNOWN && slot != place {
+                return Err(TableError::Conflict { origin, number });
+            }
+            *slot = *place;
         }
-        while table.places.get(table.known).is_some_and(|place| *place != UNKNOWN) {
-            table.known += 1;
-        }
+        let fresh = table.places.get(table.known..).unwrap_or_default();
+        table.known += fresh.iter().take_while(|place| **place != UNKNOWN).count();
         Ok(())
     }
 
@@ -206,14 +211,14 @@ mod tests {
     #[test]
     fn an_entry_is_never_another_stream_later() {
         let (mut tables, origin) = (Tables::default(), Origin([1; 16]));
-        tables.define(origin, 1, 40).unwrap();
+        tables.define(origin, 1, &[40]).unwrap();
         assert_eq!(tables.known(origin), 0);
-        tables.define(origin, 0, 30).unwrap();
-        tables.define(origin, 1, 40).unwrap();
+        tables.define(origin, 0, &[30]).unwrap();
+        tables.define(origin, 1, &[40]).unwrap();
         assert_eq!(tables.known(origin), 2);
-        assert_eq!(tables.define(origin, 1, 41), Err(TableError::Conflict { origin, number: 1 }));
+        assert_eq!(tables.define(origin, 1, &[41]), Err(TableError::Conflict { origin, number: 1 }));
         assert_eq!(tables.run(origin, 1), [40]);
-        tables.define(origin, 4, 70).unwrap();
+        tables.define(origin, 4, &[70]).unwrap();
         let runs = tables.runs().into_iter().map(|run| (run.first, run.places)).collect::<Vec<_>>();
         assert_eq!(runs, [(0, vec![30, 40]), (4, vec![70])]);
     }

@@ -23,6 +23,7 @@ pub fn window_start(window: i64) -> i64 {
 #[derive(Clone, Default)]
 pub struct Windows {
     blocks: Arc<BTreeMap<i64, Vec<Arc<Block>>>>,
+    summaries: Arc<BTreeMap<u64, Arc<Block>>>,
 }
 
 impl Windows {
@@ -50,8 +51,24 @@ impl Windows {
         blocks.sort_by_key(|block| block.meta().number);
     }
 
-    /// Takes blocks out, by number.
+    /// Takes the summary of a sealed block in.
+    pub fn add_summary(&mut self, summary: Block) {
+        Arc::make_mut(&mut self.summaries).insert(summary.meta().number, Arc::new(summary));
+    }
+
+    /// The summary of a window, if all its points are in one block that has one.
+    pub fn summary(&self, window: i64) -> Option<&Arc<Block>> {
+        match self.of(window) {
+            [block] => self.summaries.get(&block.meta().number),
+            _ => None,
+        }
+    }
+
+    /// Takes blocks out, by number, with their summaries.
     pub fn remove(&mut self, window: i64, numbers: &[u64]) {
+        if numbers.iter().any(|number| self.summaries.contains_key(number)) {
+            Arc::make_mut(&mut self.summaries).retain(|number, _| !numbers.contains(number));
+        }
         let all = Arc::make_mut(&mut self.blocks);
         if let Some(blocks) = all.get_mut(&window) {
             blocks.retain(|block| !numbers.contains(&block.meta().number));

@@ -94,6 +94,7 @@ fn parts_table(series: &[SeriesValue]) -> String {
 struct Answer {
     node: String,
     frontier: Option<String>,
+    complete_until: Option<i64>,
     series: Vec<Series>,
     warnings: Vec<String>,
 }
@@ -119,6 +120,7 @@ fn json(answer: &ReadAnswer) -> String {
     let answer = Answer {
         node: answer.node.to_string(),
         frontier: answer.frontier.map(|hash| hex(&hash)),
+        complete_until: answer.complete_until,
         series: answer.series.iter().map(json_series).collect(),
         warnings: answer.warnings.clone(),
     };

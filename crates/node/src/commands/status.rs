@@ -3,6 +3,7 @@
 use serde::Serialize;
 use shoal_client::{Damage, Hole, Member, MemberState, Members};
 
+use super::figure::time_text;
 use super::{CommandError, Table, Target, hex};
 
 /// What is typed after `shoal status`.
@@ -46,10 +47,14 @@ fn text(members: &Members) -> String {
     }
     let Members { points, series, streams, cluster, address, node, .. } = members;
     let frontier = members.frontier.map_or_else(|| "-".to_owned(), |hash| hex(&hash));
+    let complete = members.complete_until.map_or_else(
+        || "unknown: a member has not told yet what it holds".to_owned(),
+        |until| format!("up to {}", time_text(until)),
+    );
     let mut text = table.text();
     text.push_str(&format!(
         "\ncluster   {cluster}, as {} at {address} sees it\nholds     {points} points, {series} series, {streams} \
-         streams\nfrontier  {frontier}\n",
+         streams\nfrontier  {frontier}\ncomplete  {complete}\n",
         short(&node.to_string())
     ));
     members.warnings.iter().for_each(|warning| text.push_str(&format!("warning   {warning}\n")));
@@ -88,6 +93,7 @@ struct Answer<'a> {
     node: String,
     address: String,
     frontier: Option<String>,
+    complete_until: Option<i64>,
     points: u64,
     streams: u64,
     series: u64,
@@ -137,6 +143,7 @@ fn json(answer: &Members) -> String {
         streams,
         series,
         frontier,
+        complete_until,
         warnings,
         holes,
         damage,
@@ -146,6 +153,7 @@ fn json(answer: &Members) -> String {
         node: node.to_string(),
         address: address.to_string(),
         frontier: frontier.map(|hash| hex(&hash)),
+        complete_until: *complete_until,
         points: *points,
         streams: *streams,
         series: *series,

@@ -43,7 +43,17 @@ impl v1::cluster_server::Cluster for Cluster {
 
 /// Everything that the node tells of the cluster, for gRPC and JSON alike.
 pub(super) fn members(context: &Context, status: EngineStatus) -> v1::MembersReply {
-    let EngineStatus { readiness, members, totals, frontier, holes, damage, warnings, counters: _ } = status;
+    let EngineStatus {
+        readiness,
+        members,
+        totals,
+        frontier,
+        holes,
+        damage,
+        complete_until,
+        warnings,
+        counters: _,
+    } = status;
     let hole = |(id, hole): (shoal_store::FrameId, Hole)| v1::Hole {
         origin: id.origin.0.to_vec(),
         seq: id.seq,
@@ -62,6 +72,7 @@ pub(super) fn members(context: &Context, status: EngineStatus) -> v1::MembersRep
         frontier: frontier.to_be_bytes().to_vec(),
         warnings,
         holes: holes.into_iter().map(hole).collect(),
+        complete_until: complete_until.unwrap_or_default(),
         damage: damage.iter().map(damage_message).collect(),
     }
 }

@@ -12,6 +12,7 @@ use shoal_replication::Readiness;
 
 use super::{Context, cluster, import, own};
 use crate::figures;
+use crate::host;
 
 /// The HTTP routes.
 pub(super) fn routes(context: Context) -> Router {
@@ -49,7 +50,8 @@ async fn ready(State(context): State<Context>) -> Response {
 async fn metrics(State(context): State<Context>) -> Response {
     match context.engine.status().await {
         Ok(status) => {
-            let text = figures::render(&own::figures(&context, &status));
+            let figures = [own::figures(&context, &status), host::of_process()].concat();
+            let text = figures::render(&figures);
             ([("content-type", "text/plain; version=0.0.4; charset=utf-8")], text).into_response()
         }
         Err(stopped) => error(StatusCode::SERVICE_UNAVAILABLE, "unavailable", &stopped.to_string()),
@@ -87,6 +89,7 @@ fn cluster_json(reply: v1::MembersReply) -> Value {
         warnings,
         holes,
         damage,
+        complete_until,
     } = reply;
     let hole = |hole: v1::Hole| json!({"origin": hex(&hole.origin), "seq": hole.seq, "reason": hole.reason});
     json!({
@@ -97,6 +100,7 @@ fn cluster_json(reply: v1::MembersReply) -> Value {
         "streams": streams,
         "series": series,
         "frontier": hex(&frontier),
+        "complete_until": (complete_until != 0).then_some(complete_until),
         "warnings": warnings,
         "holes": holes.into_iter().map(hole).collect::<Vec<_>>(),
         "damage": damage.into_iter().map(damage_json).collect::<Vec<_>>(),

@@ -25,7 +25,11 @@ impl v1::query_server::Query for Query {
             series: answer.series.into_iter().map(series_message).collect(),
             frontier: answer.frontier.to_be_bytes().to_vec(),
             warnings: answer.warnings,
+            complete_until: answer.complete_until.unwrap_or_default(),
         });
+        if let Some(Ok(value)) = answer.complete_until.map(|until| until.to_string().parse()) {
+            response.metadata_mut().insert(header::COMPLETE_UNTIL, value);
+        }
         if let Ok(value) = frontier.parse() {
             response.metadata_mut().insert(header::FRONTIER, value);
         }

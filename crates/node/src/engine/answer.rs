@@ -61,6 +61,8 @@ pub struct Answer {
     pub series: Vec<SeriesValue>,
     /// Hash of what was applied.
     pub frontier: u128,
+    /// Up to which ms of this node's clock all that the members held is in, if known.
+    pub complete_until: Option<i64>,
     /// Why something may be missing.
     pub warnings: Vec<String>,
 }
@@ -76,6 +78,8 @@ pub struct Snapshot {
     pub view: View,
     /// Hash of what was applied.
     pub frontier: u128,
+    /// Up to which ms of this node's clock all that the members held is in, if known.
+    pub complete_until: Option<i64>,
     /// Why something may be missing.
     pub warnings: Vec<String>,
 }
@@ -94,7 +98,7 @@ impl Snapshot {
             warnings.extend(value.as_ref().filter(|_| one.is_second).map(|_| clash(one)));
             series.extend(value);
         }
-        Ok(Answer { series, frontier: self.frontier, warnings })
+        Ok(Answer { series, frontier: self.frontier, complete_until: self.complete_until, warnings })
     }
 }
 
@@ -124,7 +128,7 @@ fn value(view: &View, series: &SeriesView, question: &Question) -> (Option<Serie
     let at_ms = question.at_ms.unwrap_or(EVER);
     // The lens of samples looks a little past the moment.
     let SeriesRead { streams, damage } =
-        view.read_series(series, i64::MIN..=at_ms.saturating_add(LIVE.as_millis() as i64));
+        view.read_condensed(series, at_ms..=at_ms.saturating_add(LIVE.as_millis() as i64));
     let streams: Vec<_> = streams.iter().map(writer_points).collect();
     let Some(point) = lens::last(&streams, at_ms).filter(|point| !is_stale(point.value)) else {
         return (None, damage);

@@ -244,7 +244,7 @@ impl Driver {
         let mut in_batch = HashMap::new();
         batch.streams.retain(|part| {
             let kind = part.stream.kind;
-            let first = *in_batch.entry(part.stream.labels.clone()).or_insert(kind.family());
+            let first = *in_batch.entry(part.stream.labels.series_id()).or_insert(kind.family());
             let other = (first != kind.family()).then_some(first);
             let family = other.or_else(|| self.replica.store().other_family(&part.stream));
             clashes.extend(family.map(|family| FamilyClash {
@@ -287,6 +287,7 @@ impl Driver {
         Ok(Snapshot {
             view: store.view(),
             frontier: store.answer_hash(),
+            complete_until: self.replica.complete_until(now),
             warnings: self.replica.warnings(now),
         })
     }
@@ -301,6 +302,7 @@ impl Driver {
             frontier: self.replica.store().answer_hash(),
             holes: self.replica.store().holes().collect(),
             damage: self.replica.store().damage().clone(),
+            complete_until: self.replica.complete_until(now),
             warnings: self.replica.warnings(now),
         }
     }

@@ -4,6 +4,7 @@
 use std::time::Duration;
 
 use bytes::Bytes;
+use shoal_merge::Frontier;
 use shoal_model::NodeId;
 use shoal_store::{Apply, Chunk, Frame};
 
@@ -18,6 +19,14 @@ impl Replica {
             Message::Pull { have } => self.answer_pull(from, &have),
             Message::Held { origin, seq } if origin == self.config.origin => self.take_held(now, from, seq),
             Message::Held { .. } => {}
+            Message::Probe { sent_ms } => {
+                let heads = self.store.applied().iter().collect();
+                self.send(from, &Message::Applied { probe_ms: sent_ms, heads });
+            }
+            Message::Applied { probe_ms, heads } => {
+                self.complete.handle_reply(from, probe_ms, Frontier::from_entries(heads));
+                self.complete.settle(&self.store.have());
+            }
             Message::Frames { answers_pull, more, chunks, frames } => {
                 let intake = self.take_chunks(&chunks).max(self.take_frames(&frames));
                 match (answers_pull, intake) {

@@ -122,6 +122,12 @@ impl Replica {
         warnings
     }
 
+    /// Up to which ms of our clock all that the members held is here; `None` if a member has never told.
+    pub fn complete_until(&self, now: Duration) -> Option<i64> {
+        let others = self.members.joined().map(|member| member.node).filter(|node| *node != self.config.node);
+        self.complete.until(others, self.wall_ms(now))
+    }
+
     /// What the node waits for, if it is not in service yet.
     pub fn not_in_service(&self, now: Duration) -> Option<String> {
         matches!(self.readiness, Readiness::Joining | Readiness::CatchingUp).then(|| self.waits_for(now))

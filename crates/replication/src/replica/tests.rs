@@ -52,6 +52,7 @@ fn config(n: u8, life: u64, join: &[u8]) -> Config {
         name: format!("n{n}"),
         zone: String::new(),
         join: join.iter().map(|n| format!("n{n}")).collect(),
+        began_ms: 0,
         seed: u64::from(n),
     }
 }
@@ -85,6 +86,7 @@ impl World {
         // Each node's clock begins anew; here all share one, which is as good.
         replica.next_beat = self.now;
         replica.next_compare = self.now;
+        replica.next_probe = self.now;
         self.down.remove(&id(n));
         self.nodes.insert(id(n), Node { replica, disk, life, events: Vec::new() });
     }
@@ -518,4 +520,23 @@ fn a_write_that_outlasts_its_time_rings_no_timer_and_a_disk_that_syncs_no_more_e
     let answered = std::iter::from_fn(|| replica.poll_event())
         .any(|event| event == Event::Written { ticket, result: Err(TooFewCopies { copies: 0, wanted: 1 }) });
     assert!(answered);
+}
+
+#[test]
+fn complete_until_follows_the_clock_and_stands_still_while_a_member_is_away() {
+    let mut world = World::of_three();
+    let until = |world: &World| world.nodes[&id(1)].replica.complete_until(world.now);
+    world.run_until("all members have told", |world| until(world).is_some());
+    world.run_for(Duration::from_secs(3));
+    let lag = world.now.as_millis() as i64 - until(&world).unwrap();
+    assert!(lag < 1_000, "{lag} ms behind");
+    world.cut_both(1, 3);
+    world.run_for(Duration::from_secs(1));
+    let stood = until(&world).unwrap();
+    world.write(3, &batch(9, 1, 1.0), Acks::Auto);
+    world.run_for(Duration::from_secs(5));
+    assert_eq!(until(&world), Some(stood), "what the member holds since then may be missing");
+    world.cut.clear();
+    world.run_until("it goes on", |world| until(world) > Some(stood));
+    assert_eq!(world.replica(1).store().point_count(), 1);
 }

@@ -6,7 +6,7 @@ use rand::seq::IteratorRandom;
 use shoal_model::NodeId;
 
 use super::{Event, Replica};
-use crate::limits::{BEAT, COMPARE, FORGET_AFTER};
+use crate::limits::{BEAT, COMPARE, FORGET_AFTER, PROBE};
 use crate::wire::{Beat, Message};
 
 impl Replica {
@@ -14,6 +14,10 @@ impl Replica {
         if self.next_beat <= now {
             self.next_beat = now + BEAT;
             self.beat(now);
+        }
+        if self.next_probe <= now {
+            self.next_probe = now + PROBE;
+            self.probe(now);
         }
         if self.next_compare <= now {
             self.next_compare = now + COMPARE;
@@ -49,6 +53,20 @@ impl Replica {
             fingerprint: self.store.held().fingerprint(),
         };
         self.send(node, &Message::Beat(beat));
+    }
+
+    /// Asks every reachable member what it has applied.
+    fn probe(&mut self, now: Duration) {
+        let sent_ms = self.wall_ms(now);
+        let members =
+            self.peers.iter().filter(|(node, peer)| self.members.counts(**node) && peer.is_reachable(now));
+        let members: Vec<_> = members.map(|(node, _)| *node).collect();
+        members.into_iter().for_each(|node| self.send(node, &Message::Probe { sent_ms }));
+        self.complete.settle(&self.store.have());
+    }
+
+    pub(super) fn wall_ms(&self, now: Duration) -> i64 {
+        self.config.began_ms.saturating_add(now.as_millis() as i64)
     }
 
     /// Pulls from a random reachable peer that holds something else than we have.

@@ -83,3 +83,15 @@ fn one_writer_and_a_reader_meet_without_a_lock() {
     writer.join().unwrap();
     assert_eq!(read(&MemtableView::new(&table), 3).len(), 200_000);
 }
+
+#[test]
+fn no_more_pages_are_kept_than_a_memtable_needs() {
+    let (table, mut recycled) = (Memtable::default(), Recycled::default());
+    for time in 0..3 * PAGE_WORDS as i64 {
+        assert!(table.append(1, Point::new(time, 1.0), &mut recycled));
+    }
+    table.recycle(&mut recycled);
+    assert_eq!(recycled.pages.len(), 7);
+    recycled.shrink(PAGE_WORDS as u64);
+    assert_eq!(recycled.pages.len(), 3);
+}

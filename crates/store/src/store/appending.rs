@@ -11,6 +11,7 @@ use crate::bytes::Malformed;
 use crate::frame::points::{self as points_record};
 use crate::frame::{Frame, FrameId, Header, Record, Tag};
 use crate::journal::RecordKind;
+use crate::memtable::{Memtable, Recycled};
 use crate::table::file::Run;
 use crate::table::{Chunk, TableError};
 
@@ -70,7 +71,8 @@ impl Store {
         self.write_frame(&frame)?;
         let mut points = known.points.iter();
         for (place, count) in &known.streams {
-            points.by_ref().take(*count as usize).for_each(|point| self.insert(*place, *point));
+            let own = points.by_ref().take(*count as usize);
+            own.for_each(|point| insert(&self.active, &mut self.recycled, *place, *point));
         }
         Ok(Appended { frame })
     }
@@ -149,11 +151,9 @@ impl Store {
         first: u32,
         places: Vec<u32>,
     ) -> Result<(), TableError> {
-        for (number, place) in (first..).zip(&places) {
-            self.tables.define(origin, number, *place)?;
-            if origin == self.own {
-                self.tables.set_own_number(*place, number);
-            }
+        self.tables.define(origin, first, &places)?;
+        if origin == self.own {
+            (first..).zip(&places).for_each(|(number, place)| self.tables.set_own_number(*place, number));
         }
         self.fresh_runs.push(Run { origin, first, places });
         Ok(())
@@ -195,13 +195,14 @@ impl Store {
 
     /// A number that the frame does not vouch for is an error, whatever this node happens to know of it.
     fn join_points(&mut self, header: &Header, body: &[u8]) -> Result<(), Malformed> {
-        for column in points_record::columns(body)? {
-            let (number, points) = column?;
-            let place = self.tables.place(header.id.origin, number).filter(|_| number < header.table_len);
-            let place = place.ok_or(Malformed)?;
-            points.into_iter().for_each(|point| self.insert(place, point));
-        }
-        Ok(())
+        let Self { tables, active, recycled, .. } = self;
+        let places = tables.run(header.id.origin, 0);
+        let places = places.get(..header.table_len as usize).unwrap_or(places);
+        points_record::decode(body, |number, points| {
+            let place = *places.get(number as usize).ok_or(Malformed)?;
+            points.iter().for_each(|point| insert(active, recycled, place, *point));
+            Ok(())
+        })
     }
 
     /// The checksum was right, so the writer made it so: every node passes over the same part.
@@ -209,9 +210,9 @@ impl Store {
         self.unreadable += 1;
         tracing::error!(origin = %id.origin, seq = id.seq, %error, "a record cannot be read and is passed over");
     }
+}
 
-    fn insert(&mut self, place: u32, point: Point) {
-        let fits = self.active.append(place, point, &mut self.recycled);
-        assert!(fits, "room is made before a frame is taken, and a frame has its limit");
-    }
+fn insert(active: &Memtable, recycled: &mut Recycled, place: u32, point: Point) {
+    let fits = active.append(place, point, recycled);
+    assert!(fits, "room is made before a frame is taken, and a frame has its limit");
 }

@@ -21,6 +21,7 @@ use crate::manifest::{self, Manifest};
 use crate::memtable::{Memtable, MemtableView};
 use crate::scrub::{ScrubDone, ScrubJob};
 use crate::snapshot::{SnapshotDone, SnapshotJob};
+use crate::summary;
 use crate::windows::{WINDOW_MS, window_start};
 
 /// How long after a failed job the next one is tried.
@@ -117,6 +118,16 @@ pub(super) struct State {
     /// Files that the manifest under way, and the one after it, no longer name.
     dying: Vec<String>,
     pub(super) dead_later: Vec<String>,
+}
+
+/// The files of a block: a sealed one has a summary beside it.
+fn files(block: &Block) -> impl Iterator<Item = String> {
+    let summary = block.meta().is_sealed.then(|| summary::path(block.meta()));
+    std::iter::once(block.path().to_owned()).chain(summary)
+}
+
+pub(super) fn sealed_summary(disk: &dyn Disk, block: &Block) -> Option<Block> {
+    if block.meta().is_sealed { summary::open(disk, block.meta()) } else { None }
 }
 
 impl Job {
@@ -288,7 +299,9 @@ impl Store {
             return;
         }
         for path in std::mem::take(&mut self.background.dying) {
-            if let Err(error) = self.disk.remove(&path) {
+            if let Err(error) = self.disk.remove(&path)
+                && error.kind() != io::ErrorKind::NotFound
+            {
                 tracing::warn!(path, %error, "a file that is of no use any more stays");
             }
         }
@@ -380,6 +393,8 @@ impl Store {
         // A reader may still hold the memtable; then its pages are simply freed with it.
         if let Some(table) = Arc::into_inner(frozen.table) {
             table.recycle(&mut self.recycled);
+            let points_max = self.memtable_points_max();
+            self.recycled.shrink(points_max);
         }
     }
 
@@ -411,12 +426,20 @@ impl Store {
         let numbers: Vec<_> = plan.inputs.iter().map(|input| input.meta().number).collect();
         self.windows.remove(plan.window, &numbers);
         self.manifest.blocks.retain(|meta| meta.window != plan.window || !numbers.contains(&meta.number));
-        self.background.dead_later.extend(plan.inputs.iter().map(|input| input.path().to_owned()));
+        self.background.dead_later.extend(plan.inputs.iter().flat_map(|input| files(input)));
         self.manifest.blocks.push(block.meta().clone());
-        self.windows.add(block);
+        self.add_block(block);
         self.note_damage(damage);
         self.background.blocks_changed = true;
         self.background.manifest_is_old = true;
+    }
+
+    /// Takes a block in, with its summary if it has one.
+    pub(super) fn add_block(&mut self, block: Arc<Block>) {
+        if let Some(summary) = sealed_summary(&*self.disk, &block) {
+            self.windows.add_summary(summary);
+        }
+        self.windows.add(block);
     }
 
     /// Windows go one window after the horizon has passed them.
@@ -454,7 +477,7 @@ impl Store {
         for window in done.windows {
             let blocks = self.windows.of(window).to_vec();
             let numbers: Vec<_> = blocks.iter().map(|block| block.meta().number).collect();
-            self.background.dead_later.extend(blocks.iter().map(|block| block.path().to_owned()));
+            self.background.dead_later.extend(blocks.iter().flat_map(|block| files(block)));
             self.windows.remove(window, &numbers);
             self.manifest.blocks.retain(|meta| meta.window != window);
         }

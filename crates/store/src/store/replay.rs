@@ -20,6 +20,7 @@ use crate::frame::{Frame, FrameId};
 use crate::journal::{Entry, Journal, Location, RecordKind, Recovered, Rot};
 use crate::manifest::{self, Manifest};
 use crate::memtable::{Memtable, Recycled};
+use crate::summary;
 use crate::table::file::TableFile;
 use crate::table::{Chunk, Tables};
 use crate::windows::Windows;
@@ -180,7 +181,8 @@ impl Store {
 
     /// Removes blocks that no manifest names: a crash came between writing and naming them.
     fn remove_strangers(&self) -> io::Result<()> {
-        let known: BTreeSet<String> = self.manifest.blocks.iter().map(block::path).collect();
+        let paths = |meta| [block::path(meta), summary::path(meta)];
+        let known: BTreeSet<String> = self.manifest.blocks.iter().flat_map(paths).collect();
         let strangers = block::list(&*self.disk)?.into_iter().filter(|path| !known.contains(path));
         strangers.into_iter().try_for_each(|path| self.disk.remove(&path))
     }
@@ -192,7 +194,12 @@ fn open_blocks(disk: &dyn Disk, manifest: &mut Manifest) -> io::Result<Windows> 
     let (mut windows, mut damaged) = (Windows::default(), Vec::new());
     for meta in &manifest.blocks {
         match Block::open(disk, &block::path(meta), meta) {
-            Ok(block) => windows.add(Arc::new(block)),
+            Ok(block) => {
+                if let Some(summary) = background::sealed_summary(disk, &block) {
+                    windows.add_summary(summary);
+                }
+                windows.add(Arc::new(block));
+            }
             Err(BlockError::Rot(rot)) => {
                 tracing::error!(%rot, "a block has rotted: its points may be missing");
                 damaged.push((meta.clone(), Damage::of(meta.window, &rot)));

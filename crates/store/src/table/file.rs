@@ -143,10 +143,8 @@ fn read_run(body: &[u8], tables: &mut Tables) -> Result<(), Malformed> {
     {
         return Err(Malformed);
     }
-    for number in first..first + count {
-        tables.define(origin, number, reader.varint32()?).map_err(|_| Malformed)?;
-    }
-    Ok(())
+    let places = (0..count).map(|_| reader.varint32()).collect::<Result<Vec<_>, _>>()?;
+    tables.define(origin, first, &places).map_err(|_| Malformed)
 }
 
 #[cfg(test)]

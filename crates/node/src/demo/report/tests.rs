@@ -35,6 +35,7 @@ fn look(number: u8, frontier: u8, clicks: f64) -> Look {
         streams: 1,
         series: 1,
         frontier: Some([frontier; 16]),
+        complete_until: None,
         warnings: Vec::new(),
         holes: Vec::new(),
         damage: Vec::new(),
