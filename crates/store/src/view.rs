@@ -11,7 +11,7 @@ use crate::base::Base;
 use crate::block::{Block, BlockError, Columns, ShardDigests};
 use crate::catalogue::{SeriesEntry, SharedCatalogue};
 use crate::memtable::MemtableView;
-use crate::windows::{WINDOW_MS, Windows, window_of, window_start};
+use crate::windows::{WINDOW_MS, Windows, window_end, window_of, window_start};
 
 /// The points of one moment.
 #[derive(Clone)]
@@ -59,12 +59,24 @@ impl View {
     ) -> Result<(), BlockError> {
         let first = out.len();
         let (from, to) = (*millis.start().max(&self.horizon_ms), *millis.end());
+        let mut result = Ok(());
         if kind == Kind::Counter && *millis.start() < self.horizon_ms {
-            out.extend(self.base.get(place).filter(|point| point.time <= to));
+            let greatest;
+            (greatest, result) = self.greatest_below_horizon(place);
+            out.extend(greatest.filter(|point| point.time <= to));
         }
-        let result = self.read_within(place, kind, from..=to, out);
+        result = self.read_within(place, kind, from..=to, out).and(result);
         settle(out, first);
         result
+    }
+
+    /// A counter's greatest point before the horizon, whether its window has gone by now or not.
+    fn greatest_below_horizon(&self, place: u32) -> (Option<Point>, Result<(), BlockError>) {
+        let mut below = Vec::new();
+        let result = self.read_within(place, Kind::Counter, i64::MIN..=self.horizon_ms - 1, &mut below);
+        let points = below.into_iter().chain(self.base.get(place));
+        let greatest = points.max_by(|a, b| order::compare(a.value, b.value).then(a.time.cmp(&b.time)));
+        (greatest, result)
     }
 
     /// The same whatever the horizon.
@@ -120,7 +132,7 @@ impl View {
         {
             return Ok(digests);
         }
-        let millis = window_start(window)..=window_start(window + 1) - 1;
+        let millis = window_start(window)..=window_end(window);
         let mut digests = ShardDigests::new();
         let places = self.catalogue.read().places();
         for place in 0..places {
@@ -142,7 +154,7 @@ impl View {
             windows.insert(window_of(kind, point.time));
         }
         let mut sum = Digest::default();
-        for window in windows.into_iter().filter(|window| window_start(window + 1) > self.horizon_ms) {
+        for window in windows.into_iter().filter(|window| window_end(*window) >= self.horizon_ms) {
             self.window_digests(window)?.iter().for_each(|digest| sum.merge(digest));
         }
         Ok(sum)
@@ -184,8 +196,10 @@ fn families(entry: SeriesEntry) -> Vec<SeriesView> {
 
 fn axis(kind: Kind, from: i64, to: i64) -> RangeInclusive<i64> {
     let first = match from.checked_sub(1) {
-        Some(before) => time::last_place_at(kind, before).saturating_add(1),
-        None => i64::MIN,
+        Some(before) if before >= time::millis(kind, i64::MIN) => {
+            time::last_place_at(kind, before).saturating_add(1)
+        }
+        _ => i64::MIN,
     };
     first..=time::last_place_at(kind, to)
 }

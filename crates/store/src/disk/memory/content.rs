@@ -22,7 +22,7 @@ impl Content {
         self.bytes.truncate(len);
         self.forgotten.retain_mut(|range| {
             range.end = range.end.min(len);
-            !range.is_empty()
+            range.start < range.end
         });
     }
 
