@@ -2,6 +2,7 @@
 //! a window that is over becomes one *sealed* block with its digests, and late points lie over it until they
 //! are a sixteenth of it. It never merges across windows, so retention is unlinking.
 
+use std::collections::BTreeSet;
 use std::io;
 use std::sync::Arc;
 
@@ -42,9 +43,9 @@ pub struct MergeDone {
     pub(crate) result: io::Result<Arc<Block>>,
 }
 
-/// The most useful merge, if any: the oldest window first.
-pub(crate) fn plan(windows: &Windows, now_ms: i64) -> Option<Plan> {
-    windows.iter().find_map(|(window, blocks)| {
+/// The most useful merge, if any: the oldest window first, without those that have rotted.
+pub(crate) fn plan(windows: &Windows, rotten: &BTreeSet<i64>, now_ms: i64) -> Option<Plan> {
+    windows.iter().filter(|(window, _)| !rotten.contains(window)).find_map(|(window, blocks)| {
         let is_over = window_start(window + 1).saturating_add(GRACE_MS) <= now_ms;
         plan_window(window, blocks, is_over)
     })
@@ -69,6 +70,9 @@ impl MergeJob {
     /// Merges, writes and syncs.
     pub fn run(self) -> MergeDone {
         let result = self.merge();
+        if result.is_err() {
+            block::remove_unfinished(&*self.disk, self.plan.window, self.number);
+        }
         MergeDone { plan: self.plan, result }
     }
 
@@ -79,7 +83,11 @@ impl MergeJob {
         let seal: Option<&dyn Fn(u32) -> Option<ShardMix>> = if *seals { Some(&mix) } else { None };
         let Merged { meta, rot, unnamed } = block::merge(inputs, writer, |_| true, seal)?;
         for rot in &rot {
-            tracing::error!(%rot, "a block has rotted: the points that it hit are missing");
+            tracing::error!(%rot, "a block has rotted");
+        }
+        // Without its inputs nobody could tell any more that points are missing.
+        if let Some(rot) = rot.into_iter().next() {
+            return Err(io::Error::new(io::ErrorKind::InvalidData, rot));
         }
         if unnamed > 0 {
             tracing::error!(unnamed, "streams of a block are not in the catalogue");

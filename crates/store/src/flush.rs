@@ -6,10 +6,12 @@ use std::io;
 use std::sync::Arc;
 
 use shoal_model::{Kind, Point};
+use thiserror::Error;
 
 use crate::block::{self, Block, BlockError, Writer};
 use crate::catalogue::{CatalogueFile, SharedCatalogue};
 use crate::disk::Disk;
+use crate::journal::SyncJob;
 use crate::memtable::MemtableView;
 use crate::table::file::{Extent, Run, TableFile};
 use crate::view::settle;
@@ -24,6 +26,8 @@ pub struct FlushJob {
     pub(crate) table_file: TableFile,
     pub(crate) runs: Vec<Run>,
     pub(crate) next_block: u64,
+    /// What the checkpoint will lie behind, if that is not synced yet.
+    pub(crate) journal: SyncJob,
 }
 
 /// What a flush came to; the files go back to the store in any case.
@@ -31,7 +35,18 @@ pub struct FlushDone {
     pub(crate) catalogue_file: CatalogueFile,
     pub(crate) table_file: TableFile,
     pub(crate) runs: Vec<Run>,
-    pub(crate) result: io::Result<Flushed>,
+    pub(crate) result: Result<Flushed, FlushError>,
+}
+
+/// Why a flush came to nothing.
+#[derive(Debug, Error)]
+pub enum FlushError {
+    /// The journal could not be synced: nobody knows what is on the disk.
+    #[error("the journal cannot be synced: {0}")]
+    Journal(#[source] io::Error),
+    /// Anything else; it can be tried again.
+    #[error(transparent)]
+    Disk(#[from] io::Error),
 }
 
 /// What a flush wrote.
@@ -44,12 +59,20 @@ pub struct Flushed {
 impl FlushJob {
     /// Writes and syncs everything.
     pub fn run(mut self) -> FlushDone {
-        let result = self.write();
+        let mut begun = Vec::new();
+        let result = self.write(&mut begun);
+        if result.is_err() {
+            for (window, number) in begun {
+                block::remove_unfinished(&*self.disk, window, number);
+            }
+        }
         let Self { catalogue_file, table_file, runs, .. } = self;
         FlushDone { catalogue_file, table_file, runs, result }
     }
 
-    fn write(&mut self) -> io::Result<Flushed> {
+    fn write(&mut self, begun: &mut Vec<(i64, u64)>) -> Result<Flushed, FlushError> {
+        // Frames before the checkpoint are served to peers, and a tear must not be sought among them.
+        self.journal.run().map_err(FlushError::Journal)?;
         // Places that blocks and tables name must be in the catalogue first.
         self.catalogue_file.append(&mut self.catalogue.write())?;
         self.catalogue_file.sync()?;
@@ -58,14 +81,13 @@ impl FlushJob {
         }
         let tables = self.table_file.append(&self.runs)?;
         let mut writers: BTreeMap<i64, Writer> = BTreeMap::new();
-        let mut next_block = self.next_block;
         let mut points = Vec::new();
         for (place, kind) in self.streams() {
             points.clear();
             self.memtable.read(place, &mut points);
             points.reverse();
             settle(&mut points, 0);
-            self.write_stream((place, kind), &points, &mut writers, &mut next_block)?;
+            self.write_stream((place, kind), &points, &mut writers, begun)?;
         }
         let mut blocks = Vec::with_capacity(writers.len());
         for writer in writers.into_values() {
@@ -89,15 +111,15 @@ impl FlushJob {
         (place, kind): (u32, Kind),
         points: &[Point],
         writers: &mut BTreeMap<i64, Writer>,
-        next_block: &mut u64,
+        begun: &mut Vec<(i64, u64)>,
     ) -> io::Result<()> {
         for run in points.chunk_by(|a, b| window_of(kind, a.time) == window_of(kind, b.time)) {
             let Some(window) = run.first().map(|point| window_of(kind, point.time)) else { continue };
             let writer = match writers.entry(window) {
                 std::collections::btree_map::Entry::Occupied(writer) => writer.into_mut(),
                 std::collections::btree_map::Entry::Vacant(vacant) => {
-                    let number = *next_block;
-                    *next_block += 1;
+                    let number = self.next_block + begun.len() as u64;
+                    begun.push((window, number));
                     vacant.insert(block::create(&*self.disk, window, number, 0)?)
                 }
             };

@@ -29,6 +29,8 @@ pub mod bytes;
 pub mod catalogue;
 pub mod codec;
 pub mod compaction;
+#[cfg(test)]
+mod crash;
 pub mod directory;
 pub mod disk;
 pub mod flush;

@@ -8,11 +8,11 @@ use shoal_merge::{Digest, order};
 use shoal_model::{Family, Kind, Labels, Matcher, Point, Writer, time};
 
 use crate::base::Base;
-use crate::block::{BlockError, ShardDigests, ShardMix};
+use crate::block::{Block, BlockError, ShardDigests, ShardMix};
 use crate::catalogue::{SeriesEntry, SharedCatalogue};
 use crate::memtable::MemtableView;
 use crate::summary;
-use crate::windows::{WINDOW_MS, Windows, window_of, window_start};
+use crate::windows::{WINDOW_MS, Windows, window_end, window_of, window_start};
 
 /// Streams whose points are digested in one go: bounds the memory.
 const DIGEST_STREAMS: usize = 1024;
@@ -76,14 +76,30 @@ impl View {
         let (from, to) = (*millis.start().max(&self.horizon_ms), *millis.end());
         let mut lists = self.read_within(streams, from..=to)?;
         if *millis.start() < self.horizon_ms {
-            for ((place, _), points) in
-                streams.iter().zip(&mut lists).filter(|((_, kind), _)| *kind == Kind::Counter)
-            {
-                points.extend(self.base.get(*place).filter(|point| point.time <= to));
-                settle(points, 0);
-            }
+            self.add_greatest_below_horizon(streams, to, &mut lists)?;
         }
         Ok(lists)
+    }
+
+    /// Adds the greatest point of each counter before the horizon, whether its window has gone by now or not.
+    fn add_greatest_below_horizon(
+        &self,
+        streams: &[(u32, Kind)],
+        to: i64,
+        lists: &mut [Vec<Point>],
+    ) -> Result<(), BlockError> {
+        let counters: Vec<_> = streams.iter().copied().filter(|(_, kind)| *kind == Kind::Counter).collect();
+        let below = self.read_within(&counters, i64::MIN..=self.horizon_ms - 1)?;
+        let mut greatest = counters.iter().zip(below).map(|((place, _), below)| {
+            let points = below.into_iter().chain(self.base.get(*place));
+            points.max_by(|a, b| order::compare(a.value, b.value).then(a.time.cmp(&b.time)))
+        });
+        let wanted = streams.iter().zip(lists).filter(|((_, kind), _)| *kind == Kind::Counter);
+        for (_, points) in wanted {
+            points.extend(greatest.next().flatten().filter(|point| point.time <= to));
+            settle(points, 0);
+        }
+        Ok(())
     }
 
     /// The same whatever the horizon.
@@ -208,7 +224,11 @@ impl View {
         first_full: i64,
         out: &mut Vec<Point>,
     ) -> Result<(), BlockError> {
-        out.extend(self.base.get(place).filter(|_| kind == Kind::Counter));
+        if kind == Kind::Counter && self.horizon_ms > i64::MIN {
+            let mut greatest = [Vec::new()];
+            self.add_greatest_below_horizon(&[(place, kind)], i64::MAX, &mut greatest)?;
+            out.extend(greatest.into_iter().flatten());
+        }
         let mut fresh = Vec::new();
         self.memtables.iter().for_each(|memtable| memtable.read(place, &mut fresh));
         let fresh: BTreeSet<i64> = fresh.iter().map(|point| window_of(kind, point.time)).collect();
@@ -217,11 +237,10 @@ impl View {
         let windows: BTreeSet<i64> = windows.filter(|window| (oldest..first_full).contains(window)).collect();
         for window in windows {
             let summary = self.windows.summary(window).filter(|_| !fresh.contains(&window));
-            let is_read =
-                summary.is_some_and(|block| read_block(block, place, i64::MIN..=i64::MAX, out).is_ok());
+            let is_read = summary.is_some_and(|block| read_block(block, place, out).is_ok());
             if !is_read {
-                let millis = window_start(window)..=window_start(window + 1) - 1;
-                self.read_within(place, kind, millis, out)?;
+                let millis = window_start(window)..=window_end(window);
+                out.extend(self.read_within(&[(place, kind)], millis)?.into_iter().flatten());
             }
         }
         Ok(())
@@ -235,7 +254,7 @@ impl View {
         {
             return Ok(digests);
         }
-        let millis = window_start(window)..=window_start(window + 1) - 1;
+        let millis = window_start(window)..=window_end(window);
         let mut digests = ShardDigests::new();
         let places = self.catalogue.read().places();
         for first in (0..places).step_by(DIGEST_STREAMS) {
@@ -264,7 +283,7 @@ impl View {
             windows.insert(window_of(kind, point.time));
         }
         let mut sum = Digest::default();
-        for window in windows.into_iter().filter(|window| window_start(window + 1) > self.horizon_ms) {
+        for window in windows.into_iter().filter(|window| window_end(*window) >= self.horizon_ms) {
             self.window_digests(window)?.iter().for_each(|digest| sum.merge(digest));
         }
         Ok(sum)
@@ -306,10 +325,18 @@ fn families(entry: SeriesEntry) -> Vec<SeriesView> {
 
 fn axis(kind: Kind, from: i64, to: i64) -> RangeInclusive<i64> {
     let first = match from.checked_sub(1) {
-        Some(before) => time::last_place_at(kind, before).saturating_add(1),
-        None => i64::MIN,
+        Some(before) if before >= time::millis(kind, i64::MIN) => {
+            time::last_place_at(kind, before).saturating_add(1)
+        }
+        _ => i64::MIN,
     };
     first..=time::last_place_at(kind, to)
+}
+
+fn read_block(block: &Block, place: u32, out: &mut Vec<Point>) -> Result<(), BlockError> {
+    block.read_many(&[place], i64::MIN..=i64::MAX, |_, times, values| {
+        out.extend(times.iter().zip(values).map(|(time, value)| Point::new(*time, *value)));
+    })
 }
 
 fn read_memtable(memtable: &MemtableView, place: u32, axis: &RangeInclusive<i64>, out: &mut Vec<Point>) {

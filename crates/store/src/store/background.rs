@@ -2,6 +2,7 @@
 //! go of what is older than the retention. There is at most one of each under way; a failed one is tried again a
 //! while later, and nothing is lost meanwhile: what is not in the manifest is still in the journal.
 
+use std::collections::BTreeSet;
 use std::io;
 use std::sync::Arc;
 
@@ -9,11 +10,12 @@ use shoal_model::{Kind, Point};
 
 use super::{Files, Frozen, Store, StoreError};
 use crate::base::Base;
-use crate::block::Block;
+use crate::block::{Block, Meta};
 use crate::catalogue::SharedCatalogue;
 use crate::compaction::{self, MergeDone, MergeJob};
 use crate::disk::Disk;
-use crate::flush::{FlushDone, FlushJob, Flushed, into_io};
+use crate::flush::{FlushDone, FlushError, FlushJob, Flushed, into_io};
+use crate::journal::Position;
 use crate::manifest;
 use crate::memtable::{Memtable, MemtableView};
 use crate::summary;
@@ -63,7 +65,6 @@ pub struct ManifestJob {
 /// Windows that are to go, and the base that is to outlive them.
 pub struct ExpireJob {
     disk: Arc<dyn Disk>,
-    windows: Vec<i64>,
     blocks: Vec<Arc<Block>>,
     catalogue: SharedCatalogue,
     base: Base,
@@ -73,7 +74,7 @@ pub struct ExpireJob {
 
 /// The base without the windows.
 pub struct ExpireDone {
-    windows: Vec<i64>,
+    blocks: Vec<Arc<Block>>,
     number: u64,
     result: io::Result<Base>,
 }
@@ -91,6 +92,10 @@ pub(super) struct State {
     looked_at_ms: i64,
     retry_at_ms: Option<i64>,
     has_failed: bool,
+    /// Windows with blocks that have rotted: merged, nobody could tell any more that points are missing.
+    rotten: BTreeSet<i64>,
+    /// The checkpoint and the base that the manifest under way names.
+    naming: (Position, u64),
     /// Files that the manifest under way, and the one after it, no longer name.
     dying: Vec<String>,
     dead_later: Vec<String>,
@@ -124,7 +129,7 @@ impl ExpireJob {
             let base = self.base.joined(points, self.totals_from_ms);
             base.save(&*self.disk, self.number).map(|()| base)
         });
-        ExpireDone { windows: self.windows, number: self.number, result }
+        ExpireDone { blocks: self.blocks, number: self.number, result }
     }
 
     /// The greatest point of each counter in each block.
@@ -135,8 +140,11 @@ impl ExpireJob {
             while let Some(chunk) = scan.advance() {
                 match chunk.map_err(into_io) {
                     Err(error) if error.kind() != io::ErrorKind::InvalidData => return Err(error),
-                    // What has rotted is past its time anyway.
-                    Err(_) => continue,
+                    // What has rotted is past its time; only a counter's greatest point is missed.
+                    Err(error) => {
+                        tracing::error!(%error, "a block has rotted in a window that goes");
+                        continue;
+                    }
                     Ok(()) => {}
                 }
                 if self.catalogue.read().kind(scan.place()) == Some(Kind::Counter) {
@@ -183,13 +191,17 @@ impl Store {
 
     /// Freezes the memtable, so that the next flush takes all that is there now.
     pub fn freeze(&mut self) {
+        self.freeze_at(self.journal.end());
+    }
+
+    fn freeze_at(&mut self, checkpoint: Position) {
         if self.frozen.is_some() || self.active.is_empty() {
             return;
         }
         let table = std::mem::replace(&mut self.active, Arc::new(Memtable::default()));
         self.frozen = Some(Frozen {
             table,
-            checkpoint: self.journal.end(),
+            checkpoint,
             applied: self.applied.clone(),
             holes: self.holes.keys().copied().collect(),
             members: self.members.clone(),
@@ -207,12 +219,14 @@ impl Store {
         if self.active.len() >= 2 * points_max { Err(StoreError::Behind) } else { Ok(()) }
     }
 
-    /// The same while the journal is replayed: there is no other thread yet.
-    pub(super) fn make_room_inline(&mut self) -> io::Result<()> {
-        if self.active.len() < self.memtable_points_max() {
-            return Ok(());
-        }
-        self.freeze();
+    /// Whether the next frame of a replay needs room to be made.
+    pub(super) fn is_full(&self) -> bool {
+        self.active.len() >= self.memtable_points_max()
+    }
+
+    /// Makes room while the journal is replayed up to a checkpoint: there is no other thread yet.
+    pub(super) fn flush_inline(&mut self, checkpoint: Position) -> io::Result<()> {
+        self.freeze_at(checkpoint);
         while let Some(job) = self.manifest_job().or_else(|| self.flush_job()) {
             self.handle_done(job.run());
             if self.background.has_failed {
@@ -245,6 +259,7 @@ impl Store {
             return None;
         }
         self.background.writing_manifest = true;
+        self.background.naming = (self.manifest.checkpoint, self.manifest.base);
         self.background.dying.append(&mut self.background.dead_later);
         Some(Job::Manifest(ManifestJob { disk: Arc::clone(&self.disk), bytes: self.manifest.encode() }))
     }
@@ -262,8 +277,10 @@ impl Store {
                 tracing::warn!(path, %error, "a file that is of no use any more stays");
             }
         }
-        let base = Base::remove_others(&*self.disk, self.manifest.base);
-        let journal = self.journal.truncate(self.manifest.checkpoint, self.options.journal_bytes_max);
+        // What the manifest under way names, which may be less than what is known by now.
+        let (checkpoint, base) = self.background.naming;
+        let base = Base::remove_older(&*self.disk, base);
+        let journal = self.journal.truncate(checkpoint, self.options.journal_bytes_max);
         if let Err(error) = base.and(journal) {
             tracing::warn!(%error, "old files of the store stay");
         }
@@ -283,6 +300,7 @@ impl Store {
             table_file: tables,
             runs: std::mem::take(&mut self.fresh_runs),
             next_block,
+            journal: self.journal.sync_job(),
         })))
     }
 
@@ -295,6 +313,9 @@ impl Store {
             Err(error) => {
                 runs.append(&mut self.fresh_runs);
                 self.fresh_runs = runs;
+                if let FlushError::Journal(_) = error {
+                    self.failed = Some(error.to_string());
+                }
                 return self.note_job_failure("a flush", &error);
             }
         };
@@ -329,7 +350,7 @@ impl Store {
             return None;
         }
         self.background.looked_at_ms = now_ms;
-        let plan = compaction::plan(&self.windows, now_ms)?;
+        let plan = compaction::plan(&self.windows, &self.background.rotten, now_ms)?;
         self.background.merging = true;
         let number = self.manifest.next_block;
         self.manifest.next_block += 1;
@@ -342,6 +363,11 @@ impl Store {
         let MergeDone { plan, result } = done;
         let block = match result {
             Ok(block) => block,
+            Err(error) if error.kind() == io::ErrorKind::InvalidData => {
+                self.background.rotten.insert(plan.window);
+                tracing::error!(window = plan.window, %error, "a window has rotted; its blocks are not merged");
+                return;
+            }
             Err(error) => return self.note_job_failure("a merge", &error),
         };
         let numbers: Vec<_> = plan.inputs.iter().map(|input| input.meta().number).collect();
@@ -378,7 +404,6 @@ impl Store {
         Some(Job::Expire(Box::new(ExpireJob {
             disk: Arc::clone(&self.disk),
             blocks: windows.iter().flat_map(|window| self.windows.of(*window)).cloned().collect(),
-            windows,
             catalogue: self.catalogue.clone(),
             base: self.base.clone(),
             number: self.manifest.base + 1,
@@ -392,13 +417,14 @@ impl Store {
             Ok(base) => base,
             Err(error) => return self.note_job_failure("an expiry", &error),
         };
-        for window in done.windows {
-            let blocks = self.windows.of(window).to_vec();
-            let numbers: Vec<_> = blocks.iter().map(|block| block.meta().number).collect();
-            self.background.dead_later.extend(blocks.iter().flat_map(|block| files(block)));
-            self.windows.remove(window, &numbers);
-            self.manifest.blocks.retain(|meta| meta.window != window);
+        // Late points may have been flushed to these windows meanwhile: their blocks go another time.
+        for block in done.blocks {
+            let Meta { window, number, .. } = *block.meta();
+            self.background.dead_later.extend(files(&block));
+            self.windows.remove(window, &[number]);
+            self.manifest.blocks.retain(|meta| (meta.window, meta.number) != (window, number));
         }
+        self.manifest.horizon_ms = self.horizon_ms;
         self.base = base;
         self.manifest.base = done.number;
         self.background.manifest_is_old = true;
