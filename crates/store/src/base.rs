@@ -9,7 +9,7 @@ use shoal_merge::order;
 use shoal_model::Point;
 
 use crate::bytes::{Malformed, Reader, put_signed, put_varint};
-use crate::disk::{Disk, read_all, replace_in};
+use crate::disk::{Disk, make_dir, read_all, replace_in};
 
 /// The directory of base files.
 pub(crate) const DIRECTORY: &str = "base";
@@ -48,7 +48,7 @@ impl Base {
 
     /// Writes the base under a number, durably.
     pub fn save(&self, disk: &dyn Disk, number: u64) -> io::Result<()> {
-        disk.create_dir(DIRECTORY)?;
+        make_dir(disk, DIRECTORY)?;
         let mut out = MAGIC.to_vec();
         put_varint(&mut out, self.points.len() as u64);
         let mut previous = 0;
@@ -77,10 +77,10 @@ impl Base {
         decode(body).map_err(|_| damaged())
     }
 
-    /// Removes all files but the one with a number.
-    pub fn remove_others(disk: &dyn Disk, number: u64) -> io::Result<()> {
-        let others = disk.list(DIRECTORY)?.into_iter().map(|name| format!("{DIRECTORY}/{name}"));
-        others.filter(|other| *other != path(number)).try_for_each(|other| disk.remove(&other))
+    /// Removes the files of lesser numbers; one with a greater number may be about to be named.
+    pub fn remove_older(disk: &dyn Disk, number: u64) -> io::Result<()> {
+        let files = disk.list(DIRECTORY)?.into_iter().map(|name| format!("{DIRECTORY}/{name}"));
+        files.filter(|file| *file < path(number)).try_for_each(|file| disk.remove(&file))
     }
 }
 

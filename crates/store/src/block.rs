@@ -30,7 +30,7 @@ mod pool;
 mod stretch;
 
 pub use digests::{ShardDigests, ShardMix};
-pub use files::{create, list, path, sync_directory};
+pub use files::{create, list, path, remove_unfinished, sync_directory};
 pub use merge::{Merged, merge};
 pub use meta::{Meta, WINDOW_MS};
 pub use reader::{Block, Columns};

@@ -79,6 +79,9 @@ impl MergeJob {
     /// Merges, writes and syncs.
     pub fn run(self) -> MergeDone {
         let result = self.merge();
+        if result.is_err() {
+            block::remove_unfinished(&*self.disk, self.plan.window, self.number);
+        }
         MergeDone { plan: self.plan, result }
     }
 

@@ -48,6 +48,12 @@ pub trait DiskFile: Send + Sync {
     fn sync(&self) -> io::Result<()>;
 }
 
+/// Makes a directory of the root whose name is durable when this returns.
+pub fn make_dir(disk: &dyn Disk, path: &str) -> io::Result<()> {
+    disk.create_dir(path)?;
+    disk.sync_dir("")
+}
+
 /// The whole content of a file.
 pub fn read_all(file: &dyn DiskFile) -> io::Result<Vec<u8>> {
     let len = usize::try_from(file.len()?).map_err(|_| io::ErrorKind::FileTooLarge)?;

@@ -6,10 +6,12 @@ use std::io;
 use std::sync::Arc;
 
 use shoal_model::{Kind, Point};
+use thiserror::Error;
 
 use crate::block::{self, Block, BlockError, Writer};
 use crate::catalogue::{CatalogueFile, SharedCatalogue};
 use crate::disk::Disk;
+use crate::journal::SyncJob;
 use crate::memtable::MemtableView;
 use crate::table::file::{Extent, Run, TableFile};
 use crate::view::settle;
@@ -28,6 +30,8 @@ pub struct FlushJob {
     /// The catalogue's durable length, where its log is to be written anew.
     pub(crate) durable_catalogue: Option<u64>,
     pub(crate) next_block: u64,
+    /// What the checkpoint will lie behind, if that is not synced yet.
+    pub(crate) journal: SyncJob,
 }
 
 /// What a flush came to; the files go back to the store in any case.
@@ -35,7 +39,18 @@ pub struct FlushDone {
     pub(crate) catalogue_file: CatalogueFile,
     pub(crate) table_file: TableFile,
     pub(crate) runs: Vec<Run>,
-    pub(crate) result: io::Result<Flushed>,
+    pub(crate) result: Result<Flushed, FlushError>,
+}
+
+/// Why a flush came to nothing.
+#[derive(Debug, Error)]
+pub enum FlushError {
+    /// The journal could not be synced: nobody knows what is on the disk.
+    #[error("the journal cannot be synced: {0}")]
+    Journal(#[source] io::Error),
+    /// Anything else; it can be tried again.
+    #[error(transparent)]
+    Disk(#[from] io::Error),
 }
 
 /// What a flush wrote.
@@ -49,12 +64,20 @@ pub struct Flushed {
 impl FlushJob {
     /// Writes and syncs everything.
     pub fn run(mut self) -> FlushDone {
-        let result = self.write();
+        let mut begun = Vec::new();
+        let result = self.write(&mut begun);
+        if result.is_err() {
+            for (window, number) in begun {
+                block::remove_unfinished(&*self.disk, window, number);
+            }
+        }
         let Self { catalogue_file, table_file, runs, .. } = self;
         FlushDone { catalogue_file, table_file, runs, result }
     }
 
-    fn write(&mut self) -> io::Result<Flushed> {
+    fn write(&mut self, begun: &mut Vec<(i64, u64)>) -> Result<Flushed, FlushError> {
+        // Frames before the checkpoint are served to peers, and a tear must not be sought among them.
+        self.journal.run().map_err(FlushError::Journal)?;
         let has_new_log = match self.durable_catalogue {
             Some(durable) => self.catalogue_file.rewrite(&self.catalogue.read(), durable)?,
             None => false,
@@ -67,14 +90,13 @@ impl FlushJob {
         }
         let tables = self.write_tables()?;
         let mut writers: BTreeMap<i64, Writer> = BTreeMap::new();
-        let mut next_block = self.next_block;
         let mut points = Vec::new();
         for (place, kind) in self.streams() {
             points.clear();
             self.memtable.read(place, &mut points);
             points.reverse();
             settle(&mut points, 0);
-            self.write_stream((place, kind), &points, &mut writers, &mut next_block)?;
+            self.write_stream((place, kind), &points, &mut writers, begun)?;
         }
         let mut blocks = Vec::with_capacity(writers.len());
         for writer in writers.into_values() {
@@ -104,15 +126,15 @@ impl FlushJob {
         (place, kind): (u32, Kind),
         points: &[Point],
         writers: &mut BTreeMap<i64, Writer>,
-        next_block: &mut u64,
+        begun: &mut Vec<(i64, u64)>,
     ) -> io::Result<()> {
         for run in points.chunk_by(|a, b| window_of(kind, a.time) == window_of(kind, b.time)) {
             let Some(window) = run.first().map(|point| window_of(kind, point.time)) else { continue };
             let writer = match writers.entry(window) {
                 std::collections::btree_map::Entry::Occupied(writer) => writer.into_mut(),
                 std::collections::btree_map::Entry::Vacant(vacant) => {
-                    let number = *next_block;
-                    *next_block += 1;
+                    let number = self.next_block + begun.len() as u64;
+                    begun.push((window, number));
                     vacant.insert(block::create(&*self.disk, window, number, 0)?)
                 }
             };

@@ -28,8 +28,8 @@ pub use recovery::{Entry, Recovered};
 pub(crate) const DIRECTORY: &str = "journal";
 /// What a segment begins with: magic number and version.
 const SEGMENT_MAGIC: &[u8; 8] = b"SHJ\x01\0\0\0\0";
-/// A segment is closed when it reaches this length.
-const SEGMENT_BYTES: u64 = 64 * 1024 * 1024;
+/// A segment is closed when it reaches this length; a short one lets tests close many.
+const SEGMENT_BYTES: u64 = if cfg!(test) { 2 * 1024 } else { 64 * 1024 * 1024 };
 
 /// A place in the journal, in order of writing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Default)]
@@ -137,7 +137,7 @@ impl Journal {
     pub fn append(&mut self, kind: RecordKind, body: &[u8]) -> io::Result<Location> {
         if self.end.offset >= SEGMENT_BYTES {
             self.close_segment()?;
-            self.open_segment(self.end.segment + 1)?;
+            self.open_segment(self.end.segment + 1, self.end)?;
         }
         self.record.clear();
         record::encode_into(kind, body, &mut self.record);
@@ -193,12 +193,15 @@ impl Journal {
         origins.into_iter()
     }
 
-    /// The sync that would make everything written so far durable.
-    pub fn sync_job(&mut self) -> SyncJob {
+    /// The sync that would make everything written so far durable; report it with [`Journal::note_synced`].
+    pub fn sync_job(&self) -> SyncJob {
         let files = self.unsynced.iter().filter_map(|number| self.segments.get(number));
-        let files = files.map(|segment| Arc::clone(&segment.file)).collect();
-        self.unsynced = vec![self.end.segment];
-        SyncJob { files, end: self.end }
+        SyncJob { files: files.map(|segment| Arc::clone(&segment.file)).collect(), end: self.end }
+    }
+
+    /// A sync has succeeded: the segments before its end need no other.
+    pub fn note_synced(&mut self, job: &SyncJob) {
+        self.unsynced.retain(|number| *number >= job.end.segment);
     }
 
     /// Writes the record of a group commit.
@@ -266,23 +269,43 @@ impl Journal {
     /// The index of a closed segment goes to its file; it is read again when a peer asks for old frames.
     fn close_segment(&mut self) -> io::Result<()> {
         let number = self.end.segment;
-        if let Some(segment) = self.segments.get_mut(&number) {
-            let index = Index { len: segment.len, ..segment.index.take().unwrap_or_default() };
+        if let Some(segment) = self.segments.get_mut(&number)
+            && let Some(index) = &mut segment.index
+        {
+            index.len = segment.len;
             index.save(&*self.disk, &index_path(number))?;
+            segment.index = None;
         }
         Ok(())
     }
 
-    fn open_segment(&mut self, number: u64) -> io::Result<()> {
+    /// Begins a segment. It says where the one before it ended: else, after a power loss that took the end of
+    /// that one and not this, nobody could tell that something is missing between them.
+    fn open_segment(&mut self, number: u64, previous: Position) -> io::Result<()> {
+        // An attempt that failed may have left a file without a record.
+        remove_if_there(&*self.disk, &path(number))?;
         let file = self.disk.create(&path(number))?;
-        file.append(SEGMENT_MAGIC)?;
+        let mut head = SEGMENT_MAGIC.to_vec();
+        head.extend_from_slice(&record::encode(RecordKind::Start, &previous.encode()));
+        file.append(&head)?;
         self.disk.sync_dir(DIRECTORY)?;
-        let len = SEGMENT_MAGIC.len() as u64;
+        let len = head.len() as u64;
         let index = Some(Index::default());
         self.segments.insert(number, Segment { file, len, spans: BTreeMap::new(), index });
         self.unsynced.push(number);
         self.end = Position { segment: number, offset: len };
         Ok(())
+    }
+}
+
+impl Position {
+    fn encode(self) -> Vec<u8> {
+        [self.segment.to_le_bytes(), self.offset.to_le_bytes()].concat()
+    }
+
+    fn decode(body: &[u8]) -> Result<Self, Malformed> {
+        let mut reader = Reader::new(body);
+        Ok(Self { segment: reader.u64()?, offset: reader.u64()? })
     }
 }
 

@@ -32,6 +32,8 @@ pub mod bytes;
 pub mod catalogue;
 pub mod codec;
 pub mod compaction;
+#[cfg(test)]
+mod crash;
 pub mod damage;
 pub mod directory;
 pub mod disk;

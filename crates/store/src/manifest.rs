@@ -8,7 +8,7 @@ use bytes::Bytes;
 use shoal_model::Origin;
 
 use crate::block::Meta;
-use crate::bytes::{Malformed, Reader, put_block, put_varint};
+use crate::bytes::{Malformed, Reader, put_block, put_signed, put_varint};
 use crate::damage::DamageMarks;
 use crate::disk::{Disk, read_all, replace};
 use crate::frame::FrameId;
@@ -21,7 +21,7 @@ pub(crate) const PATH: &str = "MANIFEST";
 const MAGIC: [u8; 8] = *b"SHM\x01\0\0\0\0";
 
 /// What the store consists of.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Manifest {
     /// The journal is replayed from here.
     pub checkpoint: Position,
@@ -43,6 +43,26 @@ pub struct Manifest {
     pub base: u64,
     /// The number of the next block.
     pub next_block: u64,
+    /// Points before it may be gone with their windows: no read sees any but the base's.
+    pub horizon_ms: i64,
+}
+
+impl Default for Manifest {
+    fn default() -> Self {
+        Self {
+            checkpoint: Position::default(),
+            applied: Vec::new(),
+            holes: Vec::new(),
+            members: Vec::new(),
+            catalogue_len: 0,
+            tables: Extent::default(),
+            blocks: Vec::new(),
+            damage: DamageMarks::default(),
+            base: 0,
+            next_block: 0,
+            horizon_ms: i64::MIN,
+        }
+    }
 }
 
 impl Manifest {
@@ -72,6 +92,7 @@ impl Manifest {
         let Extent { generation, len } = self.tables;
         let numbers = [segment, offset, self.catalogue_len, generation, len, self.base, self.next_block];
         numbers.iter().for_each(|number| put_varint(&mut out, *number));
+        put_signed(&mut out, self.horizon_ms);
         let holes = self.holes.iter().map(|hole| (hole.origin, hole.seq)).collect::<Vec<_>>();
         for list in [&self.applied, &holes] {
             put_varint(&mut out, list.len() as u64);
@@ -99,6 +120,7 @@ impl Manifest {
         let catalogue_len = reader.varint()?;
         let tables = Extent { generation: reader.varint()?, len: reader.varint()? };
         let (base, next_block) = (reader.varint()?, reader.varint()?);
+        let horizon_ms = reader.signed()?;
         let applied = take_heads(&mut reader)?;
         let holes =
             take_heads(&mut reader)?.into_iter().map(|(origin, seq)| FrameId { origin, seq }).collect();
@@ -121,6 +143,7 @@ impl Manifest {
             damage,
             base,
             next_block,
+            horizon_ms,
         })
     }
 }

@@ -64,6 +64,10 @@ impl SnapshotJob {
         }
         let mut target = Target { disk, root: &self.directory, size: SnapshotSize::default() };
         disk.create_dir(&self.directory)?;
+        disk.sync_dir(match self.directory.rsplit_once('/') {
+            Some(("", _)) | None => "/",
+            Some((parent, _)) => parent,
+        })?;
         target.write(directory::INTERRUPTED, b"a snapshot that did not come to its end\n")?;
         target.put_blocks(&self.manifest)?;
         target.put_segments(&self.segments)?;

@@ -177,6 +177,7 @@ impl Store {
         }
         let head = FrameId { origin: self.own, seq: frontier.get(self.own) };
         self.synced = frontier;
+        self.journal.note_synced(job);
         if let Err(error) = self.journal.commit(&Commit { synced: job.end(), head }) {
             self.note_failure(error);
         }

@@ -13,7 +13,7 @@ use crate::catalogue::{SeriesEntry, SharedCatalogue};
 use crate::damage::{Damage, DamageMarks, Damaged, Findings};
 use crate::memtable::MemtableView;
 use crate::summary;
-use crate::windows::{WINDOW_MS, Windows, window_of, window_start};
+use crate::windows::{WINDOW_MS, Windows, window_end, window_of, window_start};
 
 /// Streams whose points are digested in one go: bounds the memory.
 const DIGEST_STREAMS: usize = 1024;
@@ -103,15 +103,23 @@ impl View {
         let (from, to) = (*millis.start().max(&self.horizon_ms), *millis.end());
         let mut reads = self.read_within(streams, from..=to);
         if *millis.start() < self.horizon_ms {
-            let below = i64::MIN..=window(self.horizon_ms.min(to));
-            let counters = streams.iter().zip(&mut reads).filter(|((_, kind), _)| *kind == Kind::Counter);
-            for ((place, _), read) in counters {
-                read.points.extend(self.base.get(*place).filter(|point| point.time <= to));
-                self.note_marks(*place, below.clone(), read);
-                read.settle();
-            }
+            self.add_greatest_below_horizon(streams, to, &mut reads);
         }
         reads
+    }
+
+    /// Adds the greatest point of each counter before the horizon, whether its window has gone by now or not.
+    fn add_greatest_below_horizon(&self, streams: &[(u32, Kind)], to: i64, reads: &mut [StreamRead]) {
+        let counters: Vec<_> = streams.iter().copied().filter(|(_, kind)| *kind == Kind::Counter).collect();
+        let below = self.read_within(&counters, i64::MIN..=self.horizon_ms - 1);
+        let wanted = streams.iter().zip(reads).filter(|((_, kind), _)| *kind == Kind::Counter);
+        for (((place, _), read), below) in wanted.zip(below) {
+            let points = below.points.into_iter().chain(self.base.get(*place));
+            let greatest = points.max_by(|a, b| order::compare(a.value, b.value).then(a.time.cmp(&b.time)));
+            read.points.extend(greatest.filter(|point| point.time <= to));
+            read.damage.extend(below.damage);
+            read.settle();
+        }
     }
 
     /// The same whatever the horizon.
@@ -224,13 +232,15 @@ impl View {
 
     /// What later windows need of a stream's windows before `first_full`.
     fn read_past(&self, place: u32, kind: Kind, first_full: i64) -> StreamRead {
-        let mut read = StreamRead::default();
+        let mut read = [StreamRead::default()];
         let oldest = self.horizon_ms.div_euclid(WINDOW_MS);
-        if first_full > oldest {
-            let first = if kind == Kind::Counter { i64::MIN } else { oldest };
-            self.note_marks(place, first..=first_full - 1, &mut read);
+        if kind == Kind::Counter && self.horizon_ms > i64::MIN {
+            self.add_greatest_below_horizon(&[(place, kind)], i64::MAX, &mut read);
         }
-        read.points.extend(self.base.get(place).filter(|_| kind == Kind::Counter));
+        let [mut read] = read;
+        if first_full > oldest {
+            self.note_marks(place, oldest..=first_full - 1, &mut read);
+        }
         let mut fresh = Vec::new();
         self.memtables.iter().for_each(|memtable| memtable.read(place, &mut fresh));
         let fresh: BTreeSet<i64> = fresh.iter().map(|point| window_of(kind, point.time)).collect();
@@ -240,7 +250,7 @@ impl View {
             let summary = self.windows.summary(window).filter(|_| !fresh.contains(&window));
             let points = summary.and_then(|block| read_summary(block, place));
             let Some(points) = points else {
-                let millis = window_start(window)..=window_start(window + 1) - 1;
+                let millis = window_start(window)..=window_end(window);
                 for full in self.read_within(&[(place, kind)], millis) {
                     read.points.extend(full.points);
                     read.damage.extend(full.damage);
@@ -267,7 +277,7 @@ impl View {
                 Err(rot) => self.findings.note(&[Damage::of(window, &rot)]),
             }
         }
-        let millis = window_start(window)..=window_start(window + 1) - 1;
+        let millis = window_start(window)..=window_end(window);
         let mut digests = ShardDigests::new();
         let places = self.catalogue.read().places();
         for first in (0..places).step_by(DIGEST_STREAMS) {
@@ -298,7 +308,7 @@ impl View {
             windows.insert(window_of(kind, point.time));
         }
         let mut sum = Digest::default();
-        for window in windows.into_iter().filter(|window| window_start(window + 1) > self.horizon_ms) {
+        for window in windows.into_iter().filter(|window| window_end(*window) >= self.horizon_ms) {
             self.window_digests(window)?.iter().for_each(|digest| sum.merge(digest));
         }
         Ok(sum)
@@ -371,8 +381,10 @@ fn families(entry: SeriesEntry) -> Vec<SeriesView> {
 
 fn axis(kind: Kind, from: i64, to: i64) -> RangeInclusive<i64> {
     let first = match from.checked_sub(1) {
-        Some(before) => time::last_place_at(kind, before).saturating_add(1),
-        None => i64::MIN,
+        Some(before) if before >= time::millis(kind, i64::MIN) => {
+            time::last_place_at(kind, before).saturating_add(1)
+        }
+        _ => i64::MIN,
     };
     first..=time::last_place_at(kind, to)
 }

@@ -19,6 +19,11 @@ pub fn window_start(window: i64) -> i64 {
     window.saturating_mul(WINDOW_MS)
 }
 
+/// The last millisecond of a window.
+pub fn window_end(window: i64) -> i64 {
+    window_start(window).saturating_add(WINDOW_MS - 1)
+}
+
 /// The blocks of every window, in order of their numbers.
 #[derive(Clone, Default)]
 pub struct Windows {

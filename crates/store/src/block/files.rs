@@ -23,7 +23,19 @@ pub fn create(disk: &dyn Disk, window: i64, number: u64, tier: u8) -> io::Result
 /// Makes the names of a window's new blocks durable.
 pub fn sync_directory(disk: &dyn Disk, window: i64) -> io::Result<()> {
     disk.sync_dir(&directory(window))?;
-    disk.sync_dir(DIRECTORY)
+    disk.sync_dir(DIRECTORY)?;
+    disk.sync_dir("")
+}
+
+/// Removes what there is of a block that could not be finished; what cannot be removed goes at the next start.
+pub fn remove_unfinished(disk: &dyn Disk, window: i64, number: u64) {
+    let path = file(window, number);
+    match disk.remove(&path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => {
+            tracing::warn!(path, %error, "a block that could not be finished stays");
+        }
+        _ => {}
+    }
 }
 
 /// The files of all blocks, whoever wrote them.

@@ -13,7 +13,7 @@ use thiserror::Error;
 
 use super::Catalogue;
 use crate::bytes::{Malformed, Reader};
-use crate::disk::{Disk, DiskFile, read_all};
+use crate::disk::{Disk, DiskFile, make_dir, read_all};
 
 pub(crate) const DIRECTORY: &str = "catalogue";
 pub(crate) const LOG: &str = "catalogue/defs.log";
@@ -59,8 +59,8 @@ pub enum CatalogueError {
 }
 
 /// The catalogue's files. Append after definitions, sync, and let the store's manifest name [`Self::len`]: what
-/// lies beyond the named length is forgotten at the next start. After a failed sync nobody knows what is on the
-/// disk: the owner must stop writing.
+/// lies beyond the named length is forgotten at the next start. What a failed sync left in doubt is written again
+/// by the next append.
 pub struct CatalogueFile {
     disk: Arc<dyn Disk>,
     log: Arc<dyn DiskFile>,
@@ -71,6 +71,11 @@ pub struct CatalogueFile {
     has_debris: bool,
     /// The length that the last snapshot stands for, or that was read at the start.
     snapshot_len: u64,
+    /// Bytes that are on the disk for certain, and the places that were appended after them.
+    synced_end: u64,
+    unsynced: RoaringBitmap,
+    /// Whether a sync has failed since: nobody knows what of the rest will ever be on the disk.
+    sync_failed: bool,
 }
 
 /// The head of the log. A log that was written anew begins with the whole state at the length `base`; its blocks
@@ -85,7 +90,7 @@ impl CatalogueFile {
     /// The catalogue as it was when the log was `upto` long, which is 0 before a manifest has ever named a
     /// length; what lies beyond is cut off.
     pub fn load(disk: Arc<dyn Disk>, upto: u64) -> Result<(Catalogue, Self), CatalogueError> {
-        disk.create_dir(DIRECTORY)?;
+        make_dir(&*disk, DIRECTORY)?;
         if upto == 0 {
             return Ok((Catalogue::default(), Self::create(disk)?));
         }
@@ -106,20 +111,39 @@ impl CatalogueFile {
         replay(&mut catalogue, &*log, start..end)?;
         log.truncate(end)?;
         let snapshot_len = header.length(start);
-        Ok((catalogue, Self { disk, log, header, end, has_debris: false, snapshot_len }))
+        Ok((catalogue, Self { snapshot_len, ..Self::new(disk, log, header, end) }))
     }
 
     fn create(disk: Arc<dyn Disk>) -> io::Result<Self> {
-        disk.sync_dir("")?;
         remove_snapshot(&*disk)?;
         let header = Header { base: HEADER_BYTES, state_end: HEADER_BYTES };
         let log = replace(&*disk, LOG, &header.encode())?;
-        Ok(Self { disk, log, header, end: HEADER_BYTES, has_debris: false, snapshot_len: 0 })
+        Ok(Self::new(disk, log, header, HEADER_BYTES))
+    }
+
+    fn new(disk: Arc<dyn Disk>, log: Arc<dyn DiskFile>, header: Header, end: u64) -> Self {
+        Self {
+            disk,
+            log,
+            header,
+            end,
+            has_debris: false,
+            snapshot_len: 0,
+            synced_end: end,
+            unsynced: RoaringBitmap::new(),
+            sync_failed: false,
+        }
     }
 
     /// Writes what was defined and recycled since the last append. After an error the file is as it was, and the
     /// next append tries all of it again.
     pub fn append(&mut self, catalogue: &mut Catalogue) -> io::Result<()> {
+        if self.sync_failed {
+            self.log.truncate(self.synced_end)?;
+            self.end = self.synced_end;
+            catalogue.touched |= std::mem::take(&mut self.unsynced);
+            self.sync_failed = false;
+        }
         if catalogue.touched.is_empty() {
             return Ok(());
         }
@@ -131,13 +155,18 @@ impl CatalogueFile {
         self.log.append(&blocks)?;
         self.has_debris = false;
         self.end += blocks.len() as u64;
-        catalogue.touched.clear();
+        self.unsynced |= std::mem::take(&mut catalogue.touched);
         Ok(())
     }
 
     /// Makes everything appended durable.
-    pub fn sync(&self) -> io::Result<()> {
-        self.log.sync()
+    pub fn sync(&mut self) -> io::Result<()> {
+        self.sync_failed = true;
+        self.log.sync()?;
+        self.sync_failed = false;
+        self.synced_end = self.end;
+        self.unsynced.clear();
+        Ok(())
     }
 
     /// The log's file, for whoever syncs it on another thread.
@@ -194,6 +223,7 @@ impl CatalogueFile {
         self.end = header.state_end;
         self.header = header;
         self.has_debris = false;
+        self.synced_end = self.end;
         Ok(true)
     }
 }

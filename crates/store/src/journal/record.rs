@@ -22,11 +22,15 @@ pub enum RecordKind {
     Commit = 3,
     /// The index of a closed segment, in a file of its own.
     Index = 4,
+    /// The first record of a segment: how long the one before it was.
+    Start = 5,
 }
 
 impl RecordKind {
     fn from_code(code: u8) -> Option<Self> {
-        [Self::Frame, Self::Table, Self::Commit, Self::Index].into_iter().find(|kind| *kind as u8 == code)
+        [Self::Frame, Self::Table, Self::Commit, Self::Index, Self::Start]
+            .into_iter()
+            .find(|kind| *kind as u8 == code)
     }
 }
 

@@ -12,7 +12,7 @@ use super::{
     Commit, DIRECTORY, Journal, Location, Position, RecordKind, Rot, SEGMENT_MAGIC, Segment, SegmentFile,
     index_path, number, path,
 };
-use crate::disk::{Disk, DiskFile, read_all};
+use crate::disk::{Disk, DiskFile, make_dir, read_all};
 use crate::frame::{Frame, FrameError, FrameId};
 
 /// A record that recovery found whole.
@@ -45,12 +45,14 @@ struct Scanned {
     stretches: Vec<Stretch>,
     commits: Vec<Commit>,
     index: Index,
+    /// Where the segment before it ended, as it says itself.
+    previous: Option<Position>,
 }
 
 impl Journal {
     /// Recovers the journal below `disk`, which may be empty, from a checkpoint on.
     pub fn open(disk: Arc<dyn Disk>, checkpoint: Position) -> io::Result<Recovered> {
-        disk.create_dir(DIRECTORY)?;
+        make_dir(&*disk, DIRECTORY)?;
         let numbers: Vec<u64> = disk.list(DIRECTORY)?.iter().filter_map(|name| number(name)).collect();
         let mut segments = BTreeMap::new();
         let mut scanned = Vec::new();
@@ -65,7 +67,8 @@ impl Journal {
             }
         }
         let commits: Vec<Commit> = scanned.iter().flat_map(|segment| segment.commits.clone()).collect();
-        let synced = commits.iter().map(|commit| commit.synced).max().unwrap_or_default();
+        // What lies before a checkpoint was synced before the checkpoint was named.
+        let synced = commits.iter().map(|commit| commit.synced).max().unwrap_or_default().max(checkpoint);
         let cut_bytes = cut_torn_tail(&*disk, &mut scanned, synced)?;
         let (entries, rot) = sift(&scanned, checkpoint);
         for segment in scanned {
@@ -75,7 +78,8 @@ impl Journal {
             let len = segment.len as u64;
             segments.insert(segment.number, Segment { file: segment.file, len, spans, index: None });
         }
-        let next = numbers.last().map_or(1, |last| last + 1);
+        // A number at or before the checkpoint's would hide what is written from the next replay.
+        let next = numbers.last().copied().unwrap_or_default().max(checkpoint.segment) + 1;
         let mut journal = Self {
             disk,
             segments,
@@ -84,9 +88,13 @@ impl Journal {
             committed: Position::default(),
             record: Vec::new(),
         };
-        journal.open_segment(next)?;
+        let last = journal.segments.last_key_value();
+        let last = last.map(|(number, segment)| Position { segment: *number, offset: segment.len });
+        journal.open_segment(next, last.unwrap_or_default())?;
         let synced = journal.end;
+        // Durable before anything is promised: rot in what was found must never pass for a torn tail.
         journal.commit(&Commit { synced, head: FrameId { origin: Default::default(), seq: 0 } })?;
+        journal.sync_job().run()?;
         Ok(Recovered { journal, entries, rot, cut_bytes, heads: heads(&commits) })
     }
 }
@@ -127,18 +135,34 @@ impl Scanned {
         let stretches = scan(&content, start(&content));
         let commits = stretches.iter().filter_map(|stretch| commit(&content, stretch)).collect();
         let index = index(&content, &stretches);
-        Ok(Self { number, file, len: content.len(), stretches, commits, index })
+        let previous = previous(&content, &stretches);
+        Ok(Self { number, file, len: content.len(), stretches, commits, index, previous })
     }
 
     fn position(&self, offset: usize) -> Position {
         Position { segment: self.number, offset: offset as u64 }
     }
 
-    /// Cuts the segment before one of its stretches.
-    fn cut(&mut self, bad: usize) -> io::Result<u64> {
-        let Some(Stretch::Bad { offset, .. }) = self.stretches.get(bad).copied() else { return Ok(0) };
+    /// Where the first bad stretch begins that was never synced.
+    fn tear(&self, synced: Position) -> Option<usize> {
+        self.stretches.iter().find_map(|stretch| match stretch {
+            Stretch::Bad { offset, .. } => Some(*offset).filter(|at| self.position(*at) >= synced),
+            Stretch::Whole { .. } => None,
+        })
+    }
+
+    /// Whether something is missing between this segment and the next, by what that says, and was never synced.
+    fn is_short(&self, next: &Scanned, synced: Position) -> bool {
+        let end = self.position(self.len);
+        next.previous.is_some_and(|stated| stated > end) && end >= synced
+    }
+
+    /// Cuts the segment at the beginning of one of its stretches, or at its end.
+    fn cut(&mut self, offset: usize) -> io::Result<u64> {
         let cut = (self.len - offset) as u64;
-        self.stretches.truncate(bad);
+        self.stretches.retain(|stretch| match stretch {
+            Stretch::Whole { offset: at, .. } | Stretch::Bad { offset: at, .. } => *at < offset,
+        });
         self.len = offset;
         self.file.truncate(offset as u64)?;
         let content = read_all(&*self.file)?;
@@ -183,6 +207,15 @@ fn commit(content: &[u8], stretch: &Stretch) -> Option<Commit> {
     }
 }
 
+fn previous(content: &[u8], stretches: &[Stretch]) -> Option<Position> {
+    match *stretches.first()? {
+        Stretch::Whole { kind: Some(RecordKind::Start), offset, len } => {
+            content.get(offset..offset + len).and_then(|body| Position::decode(body).ok())
+        }
+        _ => None,
+    }
+}
+
 fn heads(commits: &[Commit]) -> Vec<FrameId> {
     let mut heads: BTreeMap<_, u64> = BTreeMap::new();
     for FrameId { origin, seq } in commits.iter().map(|commit| commit.head).filter(|head| head.seq > 0) {
@@ -191,16 +224,14 @@ fn heads(commits: &[Commit]) -> Vec<FrameId> {
     heads.into_iter().map(|(origin, seq)| FrameId { origin, seq }).collect()
 }
 
-/// Cuts at the first bad stretch that was never synced: what comes after it was never promised to anyone.
+/// Cuts at the first bad stretch, or lost end of a segment, that was never synced: what comes after it was never
+/// promised to anyone.
 fn cut_torn_tail(disk: &dyn Disk, segments: &mut Vec<Scanned>, synced: Position) -> io::Result<u64> {
     let torn = segments.iter().enumerate().find_map(|(index, segment)| {
-        let bad = segment.stretches.iter().position(|stretch| match stretch {
-            Stretch::Bad { offset, .. } => segment.position(*offset) >= synced,
-            Stretch::Whole { .. } => false,
-        })?;
-        Some((index, bad))
+        let is_short = segments.get(index + 1).is_some_and(|next| segment.is_short(next, synced));
+        Some((index, segment.tear(synced).or(is_short.then_some(segment.len))?))
     });
-    let Some((index, bad)) = torn else { return Ok(0) };
+    let Some((index, offset)) = torn else { return Ok(0) };
     let mut cut = 0;
     for segment in segments.drain(index + 1..) {
         cut += segment.len as u64;
@@ -208,7 +239,7 @@ fn cut_torn_tail(disk: &dyn Disk, segments: &mut Vec<Scanned>, synced: Position)
         disk.remove(&path(segment.number))?;
     }
     if let Some(segment) = segments.get_mut(index) {
-        cut += segment.cut(bad)?;
+        cut += segment.cut(offset)?;
     }
     disk.sync_dir(DIRECTORY)?;
     Ok(cut)
@@ -219,7 +250,10 @@ fn sift(segments: &[Scanned], checkpoint: Position) -> (Vec<Entry>, Vec<Rot>) {
     for segment in segments {
         for stretch in &segment.stretches {
             match *stretch {
-                Stretch::Whole { kind: Some(RecordKind::Commit | RecordKind::Index) | None, .. } => {}
+                Stretch::Whole {
+                    kind: Some(RecordKind::Commit | RecordKind::Index | RecordKind::Start) | None,
+                    ..
+                } => {}
                 Stretch::Whole { kind: Some(kind), offset, len } => {
                     let location = Location { position: segment.position(offset), len: len as u32 };
                     if location.position >= checkpoint {

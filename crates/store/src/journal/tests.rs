@@ -67,7 +67,8 @@ fn one_bad_byte_before_the_commit_is_rot_and_costs_one_record() {
         let disk = journal_with_a_tail();
         assert!(disk.rot(SEGMENT, offset, 0x10));
         let recovered = open(&disk);
-        let lost_one = bodies(&recovered).len() == 2 || offset < SEGMENT_MAGIC.len() + HEADER_BYTES + 40;
+        let lost_one =
+            bodies(&recovered).len() == 2 || offset < SEGMENT_MAGIC.len() + 2 * HEADER_BYTES + 16 + 40;
         assert!(lost_one, "offset {offset}: {:?}", bodies(&recovered));
         assert!(!recovered.rot.is_empty(), "offset {offset}");
         assert_eq!(recovered.cut_bytes, 0, "offset {offset}");

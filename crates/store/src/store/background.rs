@@ -10,12 +10,12 @@ use shoal_model::{Kind, Origin, Point};
 
 use super::{Files, Frozen, Store, StoreError};
 use crate::base::Base;
-use crate::block::Block;
+use crate::block::{Block, Meta};
 use crate::catalogue::SharedCatalogue;
 use crate::compaction::{self, MergeDone, MergeJob};
 use crate::damage::Damage;
 use crate::disk::Disk;
-use crate::flush::{FlushDone, FlushJob, Flushed};
+use crate::flush::{FlushDone, FlushError, FlushJob, Flushed};
 use crate::journal::Position;
 use crate::manifest::{self, Manifest};
 use crate::memtable::{Memtable, MemtableView};
@@ -76,7 +76,6 @@ pub struct ManifestJob {
 /// Windows that are to go, and the base that is to outlive them.
 pub struct ExpireJob {
     disk: Arc<dyn Disk>,
-    windows: Vec<i64>,
     blocks: Vec<Arc<Block>>,
     catalogue: SharedCatalogue,
     base: Base,
@@ -86,7 +85,7 @@ pub struct ExpireJob {
 
 /// The base without the windows.
 pub struct ExpireDone {
-    windows: Vec<i64>,
+    blocks: Vec<Arc<Block>>,
     number: u64,
     totals_from_ms: i64,
     damage: Vec<Damage>,
@@ -149,8 +148,8 @@ impl ExpireJob {
         let mut damage = Vec::new();
         let base = self.base.joined(self.greatest(&mut damage), self.totals_from_ms);
         let result = base.save(&*self.disk, self.number).map(|()| base);
-        let Self { windows, number, totals_from_ms, .. } = self;
-        ExpireDone { windows, number, totals_from_ms, damage, result }
+        let Self { blocks, number, totals_from_ms, .. } = self;
+        ExpireDone { blocks, number, totals_from_ms, damage, result }
     }
 
     /// The greatest point of each counter in each block.
@@ -215,19 +214,19 @@ impl Store {
     /// Freezes the memtable, so that the next flush takes all that is there now.
     pub fn freeze(&mut self) {
         if !self.active.is_empty() {
-            self.freeze_any();
+            self.freeze_any(self.journal.end());
         }
     }
 
     /// The same even with nothing in it: a flush is also what writes catalogue and tables.
-    pub(super) fn freeze_any(&mut self) {
+    pub(super) fn freeze_any(&mut self, checkpoint: Position) {
         if self.frozen.is_some() {
             return;
         }
         let table = std::mem::replace(&mut self.active, Arc::new(Memtable::default()));
         self.frozen = Some(Frozen {
             table,
-            checkpoint: self.journal.end(),
+            checkpoint,
             applied: self.applied.clone(),
             holes: self.holes.keys().copied().collect(),
             members: self.members.clone(),
@@ -245,12 +244,16 @@ impl Store {
         if self.active.len() >= 2 * points_max { Err(StoreError::Behind) } else { Ok(()) }
     }
 
-    /// The same while the journal is replayed: there is no other thread yet.
-    pub(super) fn make_room_inline(&mut self) -> io::Result<()> {
-        if self.active.len() < self.memtable_points_max() {
-            return Ok(());
+    /// Whether the next frame of a replay needs room to be made.
+    pub(super) fn is_full(&self) -> bool {
+        self.active.len() >= self.memtable_points_max()
+    }
+
+    /// Makes room while the journal is replayed up to a checkpoint: there is no other thread yet.
+    pub(super) fn flush_inline(&mut self, checkpoint: Position) -> io::Result<()> {
+        if !self.active.is_empty() {
+            self.freeze_any(checkpoint);
         }
-        self.freeze();
         while let Some(job) = self.manifest_job().or_else(|| self.flush_job()) {
             self.handle_done(job.run());
             if self.background.has_failed {
@@ -314,9 +317,7 @@ impl Store {
     /// Unlinks what the manifest that was just written has left behind.
     fn remove_old_files(&mut self) -> io::Result<()> {
         let (checkpoint, base, generation) = self.background.naming;
-        if base == self.manifest.base {
-            Base::remove_others(&*self.disk, base)?;
-        }
+        Base::remove_older(&*self.disk, base)?;
         if let Some(files) =
             self.files.as_ref().filter(|files| files.tables.extent().generation == generation)
         {
@@ -358,6 +359,7 @@ impl Store {
             all_runs: self.background.tables_anew.then(|| self.tables.runs()),
             durable_catalogue: is_log_due.then_some(self.manifest.catalogue_len),
             next_block,
+            journal: self.journal.sync_job(),
         })))
     }
 
@@ -370,6 +372,9 @@ impl Store {
             Err(error) => {
                 runs.append(&mut self.fresh_runs);
                 self.fresh_runs = runs;
+                if let FlushError::Journal(_) = error {
+                    self.failed = Some(error.to_string());
+                }
                 return self.note_job_failure("a flush", &error);
             }
         };
@@ -458,7 +463,6 @@ impl Store {
         Some(Job::Expire(Box::new(ExpireJob {
             disk: Arc::clone(&self.disk),
             blocks: windows.iter().flat_map(|window| self.windows.of(*window)).cloned().collect(),
-            windows,
             catalogue: self.catalogue.clone(),
             base: self.base.clone(),
             number: self.manifest.base + 1,
@@ -473,14 +477,16 @@ impl Store {
             Err(error) => return self.note_job_failure("an expiry", &error),
         };
         self.note_damage(done.damage);
-        self.expire_damage(&done.windows, done.totals_from_ms);
-        for window in done.windows {
-            let blocks = self.windows.of(window).to_vec();
-            let numbers: Vec<_> = blocks.iter().map(|block| block.meta().number).collect();
-            self.background.dead_later.extend(blocks.iter().flat_map(|block| files(block)));
-            self.windows.remove(window, &numbers);
-            self.manifest.blocks.retain(|meta| meta.window != window);
+        let gone: Vec<i64> = done.blocks.iter().map(|block| block.meta().window).collect();
+        self.expire_damage(&gone, done.totals_from_ms);
+        // Late points may have been flushed to these windows meanwhile: their blocks go another time.
+        for block in done.blocks {
+            let Meta { window, number, .. } = *block.meta();
+            self.background.dead_later.extend(files(&block));
+            self.windows.remove(window, &[number]);
+            self.manifest.blocks.retain(|meta| (meta.window, meta.number) != (window, number));
         }
+        self.manifest.horizon_ms = self.horizon_ms;
         self.base = base;
         self.background.base_anew = false;
         self.manifest.base = done.number;

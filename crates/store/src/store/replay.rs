@@ -50,6 +50,8 @@ impl Store {
     /// Opens the store below `disk`, which may be empty, to write frames under the origin `own`, which must
     /// never have been used before.
     pub fn open(disk: Arc<dyn Disk>, own: Origin, options: Options) -> io::Result<Opened> {
+        // What is removed from here on is removed because the manifest that is there says so: it must stay.
+        disk.sync_dir("")?;
         let mut manifest = Manifest::load(&*disk)?;
         let (catalogue, catalogue_file) =
             CatalogueFile::load(Arc::clone(&disk), manifest.catalogue_len).map_err(io::Error::other)?;
@@ -73,7 +75,7 @@ impl Store {
             recycled: Recycled::default(),
             windows,
             base,
-            horizon_ms: i64::MIN,
+            horizon_ms: manifest.horizon_ms,
             background: background::State::default(),
             members: manifest.members.clone(),
             holes: manifest.holes.iter().map(|id| (*id, Hole::Rot)).collect(),
@@ -87,36 +89,46 @@ impl Store {
             manifest,
             disk,
         };
-        let mut members = store.members.clone();
-        let frames = store.replay(&entries, &heads, &mut members)?;
-        store.synced = store.applied.clone();
+        // A flush during the replay uses the numbers of blocks that a crash left unnamed.
         store.remove_strangers()?;
+        let frames = store.replay(&entries, &heads)?;
+        store.synced = store.applied.clone();
+        let members = store.members.clone();
         Ok(Opened { store, members, replayed: Replayed { frames, cut_bytes, rot } })
     }
 
-    fn replay(&mut self, entries: &[Entry], heads: &[FrameId], members: &mut Vec<Bytes>) -> io::Result<u64> {
-        let (mut waiting, mut found) = (Vec::new(), Vec::new());
+    fn replay(&mut self, entries: &[Entry], heads: &[FrameId]) -> io::Result<u64> {
+        let (mut frames, mut found) = (0, Vec::new());
+        let mut waiting: Vec<(FrameId, Location)> = Vec::new();
         for entry in entries {
+            if self.is_full() {
+                // The flush's checkpoint lies before all that was not joined in yet.
+                self.find_holes(std::mem::take(&mut found), &[]);
+                let checkpoint = waiting.first().map_or(entry.location, |(_, location)| *location).position;
+                self.flush_inline(checkpoint)?;
+            }
             let body = self.journal.read(entry.location)?;
             match entry.kind {
                 RecordKind::Table => self.replay_table(&body),
                 RecordKind::Frame => match Frame::decode(body) {
                     Ok(frame) if self.can_read(&frame) => {
+                        frames += 1;
                         found.push(frame.id());
-                        self.make_room_inline()?;
-                        members.append(&mut self.join_frame(&frame));
+                        let mut members = self.join_frame(&frame);
+                        self.members.append(&mut members);
                     }
                     Ok(frame) => waiting.push((frame.id(), entry.location)),
                     Err(_) => {}
                 },
-                RecordKind::Commit | RecordKind::Index => {}
+                RecordKind::Commit | RecordKind::Index | RecordKind::Start => {}
             }
         }
         for (id, location) in waiting {
+            frames += 1;
             found.push(id);
-            members.append(&mut self.retry(id, location));
+            let mut members = self.retry(id, location);
+            self.members.append(&mut members);
         }
-        let frames = found.len() as u64;
         self.find_holes(found, heads);
         Ok(frames)
     }

@@ -99,7 +99,7 @@ impl Store {
             Target::Block(_) | Target::Segment(_) => return,
         }
         tracing::error!(file = target.word(), "a file has rotted that memory holds: it is written anew");
-        self.freeze_any();
+        self.freeze_any(self.journal.end());
     }
 
     fn begin_round(&mut self) {

@@ -12,7 +12,7 @@ use shoal_model::Origin;
 
 use super::Tables;
 use crate::bytes::{Malformed, Reader, put_varint};
-use crate::disk::{Disk, DiskFile, read_all};
+use crate::disk::{Disk, DiskFile, make_dir, read_all};
 
 /// The directory of the tables' files.
 pub(crate) const DIRECTORY: &str = "tables";
@@ -41,12 +41,14 @@ pub struct Run {
 pub struct TableFile {
     file: Arc<dyn DiskFile>,
     extent: Extent,
+    /// Whether a failed append or sync may have left bytes behind the extent.
+    has_debris: bool,
 }
 
 impl TableFile {
     /// Opens the file of an extent, reads what counts into `tables`, and cuts the rest off.
     pub fn open(disk: &dyn Disk, extent: Extent, tables: &mut Tables) -> io::Result<Self> {
-        disk.create_dir(DIRECTORY)?;
+        make_dir(disk, DIRECTORY)?;
         if extent.len == 0 {
             return Self::create(disk, extent.generation + 1);
         }
@@ -55,7 +57,7 @@ impl TableFile {
         let content = read_all(&*file)?;
         let read = read(&content, tables);
         read.map_err(|_| io::Error::new(io::ErrorKind::InvalidData, "the tables' file is damaged"))?;
-        Ok(Self { file, extent })
+        Ok(Self { file, extent, has_debris: false })
     }
 
     /// Begins a new file; older ones are of no use once a manifest names this one.
@@ -68,17 +70,20 @@ impl TableFile {
             }
         };
         disk.sync_dir(DIRECTORY)?;
-        Ok(Self { file, extent: Extent { generation, len: 0 } })
+        Ok(Self { file, extent: Extent { generation, len: 0 }, has_debris: false })
     }
 
     /// Appends runs and makes them durable.
     pub fn append(&mut self, runs: &[Run]) -> io::Result<Extent> {
         let mut out = Vec::new();
         runs.iter().filter(|run| !run.places.is_empty()).for_each(|run| put_run(&mut out, run));
-        if let Err(error) = self.file.append(&out).and_then(|()| self.file.sync()) {
+        if self.has_debris {
             self.file.truncate(self.extent.len)?;
-            return Err(error);
         }
+        self.has_debris = true;
+        self.file.append(&out)?;
+        self.file.sync()?;
+        self.has_debris = false;
         self.extent.len += out.len() as u64;
         Ok(self.extent)
     }

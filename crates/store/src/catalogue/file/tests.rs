@@ -38,6 +38,7 @@ fn written(has_snapshot: bool) -> (MemoryDisk, Model, u64) {
 
 fn copy(disk: &MemoryDisk) -> MemoryDisk {
     let other = MemoryDisk::new();
+    other.create_dir(DIRECTORY).unwrap();
     for path in [LOG, SNAPSHOT] {
         if let Ok(file) = disk.open(path) {
             let new = other.create(path).unwrap();
@@ -260,6 +261,7 @@ fn bytes(hex: &str) -> Vec<u8> {
 fn the_golden_files_are_read_and_the_snapshot_is_written_alike() {
     let (disk, mut model) = (MemoryDisk::new(), Model::new());
     model.insert(1, stream(&[("name", "x")], 7, Kind::Gauge));
+    disk.create_dir(DIRECTORY).unwrap();
     disk.create(LOG).unwrap().append(&bytes(GOLDEN_LOG)).unwrap();
     let (catalogue, mut file) = load(&disk, GOLDEN_LOG.len() as u64 / 2).unwrap();
     assert_same(&catalogue, &model);
