@@ -80,8 +80,14 @@ impl Journal {
         }
         // A number at or before the checkpoint's would hide what is written from the next replay.
         let next = numbers.last().copied().unwrap_or_default().max(checkpoint.segment) + 1;
-        let mut journal =
-            Self { disk, segments, unsynced: Vec::new(), end: Position::default(), record: Vec::new() };
+        let mut journal = Self {
+            disk,
+            segments,
+            unsynced: Vec::new(),
+            end: Position::default(),
+            record: Vec::new(),
+            sync_has_failed: Arc::default(),
+        };
         let last = journal.segments.last_key_value();
         let last = last.map(|(number, segment)| Position { segment: *number, offset: segment.len });
         journal.open_segment(next, last.unwrap_or_default())?;

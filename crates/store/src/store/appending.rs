@@ -68,6 +68,8 @@ impl Store {
         let header = Header { id, table_len: self.tables.known(self.own), points: known.points.len() as u32 };
         let frame = Frame::encode(header, &all)?;
         self.write_frame(&frame)?;
+        let members = records.iter().filter(|record| record.tag == Tag::MEMBER);
+        self.members.extend(members.map(|record| Bytes::copy_from_slice(record.body)));
         let mut points = known.points.iter();
         for (place, count) in &known.streams {
             points.by_ref().take(*count as usize).for_each(|point| self.insert(*place, *point));
@@ -190,6 +192,7 @@ impl Store {
                 Err(error) => self.note_unreadable(frame.id(), &error),
             }
         }
+        self.members.extend(members.iter().cloned());
         members
     }
 

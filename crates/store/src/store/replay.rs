@@ -109,8 +109,7 @@ impl Store {
                     Ok(frame) if self.can_read(&frame) => {
                         frames += 1;
                         found.push(frame.id());
-                        let mut members = self.join_frame(&frame);
-                        self.members.append(&mut members);
+                        self.join_frame(&frame);
                     }
                     Ok(frame) => waiting.push((frame.id(), entry.location)),
                     Err(_) => {}
@@ -121,8 +120,7 @@ impl Store {
         for (id, location) in waiting {
             frames += 1;
             found.push(id);
-            let mut members = self.retry(id, location);
-            self.members.append(&mut members);
+            self.retry(id, location);
         }
         self.find_holes(found, heads);
         Ok(frames)
