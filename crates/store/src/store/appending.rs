@@ -169,12 +169,16 @@ impl Store {
             self.applied.advance(origin, seq).expect("gaps were refused before");
             return Ok(());
         }
-        // A filled hole is not durable before the next sync.
-        for frontier in std::iter::once(&mut self.synced).chain(&mut self.syncing) {
-            let below = frontier.remove(origin).min(seq - 1);
-            frontier.merge(&Frontier::from_entries([(origin, below)]));
-        }
+        self.note_filled(frame.id());
         Ok(())
+    }
+
+    /// What filled a hole, the frame or the table that it lacked, is not durable before the next sync.
+    pub(super) fn note_filled(&mut self, id: FrameId) {
+        for frontier in std::iter::once(&mut self.synced).chain(&mut self.syncing) {
+            let below = frontier.remove(id.origin).min(id.seq - 1);
+            frontier.merge(&Frontier::from_entries([(id.origin, below)]));
+        }
     }
 
     /// Joins a frame's points in; the bodies of its member records.

@@ -181,7 +181,12 @@ impl Store {
             Hole::NoTable(location) => Some((id, location)),
             Hole::Rot => None,
         });
-        located.collect::<Vec<_>>().into_iter().flat_map(|(id, location)| self.retry(id, location)).collect()
+        let mut members = Vec::new();
+        for (id, location) in located.collect::<Vec<_>>() {
+            members.append(&mut self.retry(id, location));
+            self.note_filled(id);
+        }
+        members
     }
 
     /// Removes blocks that no manifest names: a crash came between writing and naming them.
