@@ -10,7 +10,7 @@ mod scan;
 
 use std::collections::BTreeMap;
 use std::io;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
 use shoal_model::Origin;
@@ -73,12 +73,20 @@ pub struct Commit {
 pub struct SyncJob {
     files: Vec<Arc<dyn DiskFile>>,
     end: Position,
+    has_failed: Arc<Mutex<bool>>,
 }
 
 impl SyncJob {
-    /// Makes everything written before the job was handed out durable.
+    /// Makes everything written before the job was handed out durable. After a failure every other job fails
+    /// too: the disk tells of what it has lost only once.
     pub fn run(&self) -> io::Result<()> {
-        self.files.iter().try_for_each(|file| file.sync())
+        let mut has_failed = self.has_failed.lock().unwrap_or_else(PoisonError::into_inner);
+        if *has_failed {
+            return Err(io::Error::other("a sync of the journal failed before"));
+        }
+        let result = self.files.iter().try_for_each(|file| file.sync());
+        *has_failed = result.is_err();
+        result
     }
 
     /// How far the journal is synced when the job succeeded.
@@ -105,6 +113,7 @@ pub struct Journal {
     /// What the last group commit says was synced.
     committed: Position,
     record: Vec<u8>,
+    sync_has_failed: Arc<Mutex<bool>>,
 }
 
 /// A segment as a snapshot takes it over.
@@ -196,7 +205,11 @@ impl Journal {
     /// The sync that would make everything written so far durable; report it with [`Journal::note_synced`].
     pub fn sync_job(&self) -> SyncJob {
         let files = self.unsynced.iter().filter_map(|number| self.segments.get(number));
-        SyncJob { files: files.map(|segment| Arc::clone(&segment.file)).collect(), end: self.end }
+        SyncJob {
+            files: files.map(|segment| Arc::clone(&segment.file)).collect(),
+            end: self.end,
+            has_failed: Arc::clone(&self.sync_has_failed),
+        }
     }
 
     /// A sync has succeeded: the segments before its end need no other.

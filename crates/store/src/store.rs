@@ -293,7 +293,8 @@ impl Store {
         self.failed.as_deref()
     }
 
-    /// The members' records, to be kept by the next checkpoint and handed back at the next start.
+    /// The members' records, to be kept by the next checkpoint and handed back at the next start: in place of those
+    /// that were kept, and until the next one that a frame brings, which is kept in any case.
     pub fn keep_members(&mut self, members: Vec<Bytes>) {
         self.members = members;
     }

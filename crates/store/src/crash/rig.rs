@@ -87,6 +87,18 @@ impl Rig {
         }
     }
 
+    /// Does some steps without a restart.
+    pub(super) fn run_in_one_life(&mut self, steps: usize) {
+        for _ in 0..steps {
+            let lives = self.lives;
+            if self.store.is_none() {
+                return;
+            }
+            self.step_of(98);
+            assert_eq!(self.lives, lives, "one life");
+        }
+    }
+
     /// Opens the store in a new life; the members' records that it hands back are kept.
     pub(super) fn open(&mut self) -> std::io::Result<()> {
         self.close();
@@ -113,7 +125,12 @@ impl Rig {
             let _ = self.open();
             return;
         }
-        match self.rng.random_range(0..100) {
+        self.step_of(100);
+    }
+
+    /// One of the first kinds of steps.
+    fn step_of(&mut self, kinds: u32) {
+        match self.rng.random_range(0..kinds) {
             0..40 => self.append(),
             40..52 => self.pull(),
             52..55 => self.push(),
@@ -131,6 +148,11 @@ impl Rig {
 
     pub(super) fn store_mut(&mut self) -> &mut Store {
         self.store.as_mut().expect("the node lives")
+    }
+
+    /// Whether all that the node ever said that it holds is there.
+    pub(super) fn keeps_promises(&self) -> bool {
+        self.store.as_ref().is_some_and(|store| store.applied().covers(&self.promised))
     }
 
     /// Writes a batch, now and then with a member's record.
@@ -196,8 +218,10 @@ impl Rig {
     fn note_accepted(&mut self) {
         if let Some(store) = &mut self.store {
             self.accepted.merge(store.applied());
-            let members = self.truth.members(store.applied());
-            store.keep_members(members);
+            if self.rng.random_bool(0.3) {
+                let members = self.truth.members(store.applied());
+                store.keep_members(members);
+            }
         }
     }
 
@@ -277,7 +301,7 @@ impl Rig {
 }
 
 /// A point about now, late, or far off; few times and values, so that they meet.
-fn point(rng: &mut SmallRng, kind: Kind, now_ms: i64) -> Point {
+pub(super) fn point(rng: &mut SmallRng, kind: Kind, now_ms: i64) -> Point {
     let ms = match rng.random_range(0..100) {
         0..70 => now_ms - rng.random_range(0..40) * 5 * MINUTE_MS,
         70..90 => now_ms - rng.random_range(0..3) * 300 * MINUTE_MS,
@@ -301,7 +325,7 @@ fn point(rng: &mut SmallRng, kind: Kind, now_ms: i64) -> Point {
     }
 }
 
-fn points_of(batch: &Batch) -> Vec<(Stream, Point)> {
+pub(super) fn points_of(batch: &Batch) -> Vec<(Stream, Point)> {
     let streams = batch.streams.iter();
     streams.flat_map(|part| part.points.iter().map(|point| (part.stream.clone(), *point))).collect()
 }

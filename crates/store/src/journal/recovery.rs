@@ -87,6 +87,7 @@ impl Journal {
             end: Position::default(),
             committed: Position::default(),
             record: Vec::new(),
+            sync_has_failed: Arc::default(),
         };
         let last = journal.segments.last_key_value();
         let last = last.map(|(number, segment)| Position { segment: *number, offset: segment.len });

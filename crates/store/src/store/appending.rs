@@ -69,6 +69,8 @@ impl Store {
         let header = Header { id, table_len: self.tables.known(self.own), points: known.points.len() as u32 };
         let frame = Frame::encode(header, &all)?;
         self.write_frame(&frame)?;
+        let members = records.iter().filter(|record| record.tag == Tag::MEMBER);
+        self.members.extend(members.map(|record| Bytes::copy_from_slice(record.body)));
         let mut points = known.points.iter();
         for (place, count) in &known.streams {
             let own = points.by_ref().take(*count as usize);
@@ -167,12 +169,16 @@ impl Store {
             self.applied.advance(origin, seq).expect("gaps were refused before");
             return Ok(());
         }
-        // A filled hole is not durable before the next sync.
-        for frontier in std::iter::once(&mut self.synced).chain(&mut self.syncing) {
-            let below = frontier.remove(origin).min(seq - 1);
-            frontier.merge(&Frontier::from_entries([(origin, below)]));
-        }
+        self.note_filled(frame.id());
         Ok(())
+    }
+
+    /// What filled a hole, the frame or the table that it lacked, is not durable before the next sync.
+    pub(super) fn note_filled(&mut self, id: FrameId) {
+        for frontier in std::iter::once(&mut self.synced).chain(&mut self.syncing) {
+            let below = frontier.remove(id.origin).min(id.seq - 1);
+            frontier.merge(&Frontier::from_entries([(id.origin, below)]));
+        }
     }
 
     /// Joins a frame's points in; the bodies of its member records.
@@ -190,6 +196,7 @@ impl Store {
                 Err(error) => self.note_unreadable(frame.id(), &error),
             }
         }
+        self.members.extend(members.iter().cloned());
         members
     }
 

@@ -341,7 +341,9 @@ impl Store {
     }
 
     fn flush_job(&mut self) -> Option<Job> {
-        let frozen = self.frozen.as_ref().filter(|_| !self.background.flushing)?;
+        // With a journal of which nobody knows what is on the disk there can be no checkpoint.
+        let may_flush = !self.background.flushing && self.failed.is_none();
+        let frozen = self.frozen.as_ref().filter(|_| may_flush)?;
         let Files { catalogue, tables } = self.files.take()?;
         self.background.flushing = true;
         let State { writing_manifest, manifest_is_old, log_anew, .. } = self.background;

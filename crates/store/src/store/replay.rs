@@ -114,8 +114,7 @@ impl Store {
                     Ok(frame) if self.can_read(&frame) => {
                         frames += 1;
                         found.push(frame.id());
-                        let mut members = self.join_frame(&frame);
-                        self.members.append(&mut members);
+                        self.join_frame(&frame);
                     }
                     Ok(frame) => waiting.push((frame.id(), entry.location)),
                     Err(_) => {}
@@ -126,8 +125,7 @@ impl Store {
         for (id, location) in waiting {
             frames += 1;
             found.push(id);
-            let mut members = self.retry(id, location);
-            self.members.append(&mut members);
+            self.retry(id, location);
         }
         self.find_holes(found, heads);
         Ok(frames)
@@ -188,7 +186,12 @@ impl Store {
             Hole::NoTable(location) => Some((id, location)),
             Hole::Rot => None,
         });
-        located.collect::<Vec<_>>().into_iter().flat_map(|(id, location)| self.retry(id, location)).collect()
+        let mut members = Vec::new();
+        for (id, location) in located.collect::<Vec<_>>() {
+            members.append(&mut self.retry(id, location));
+            self.note_filled(id);
+        }
+        members
     }
 
     /// Removes blocks that no manifest names: a crash came between writing and naming them.
