@@ -8,6 +8,7 @@ use promql_parser::parser::value::ValueType;
 
 use crate::error::QueryError;
 use crate::eval::{Computed, Evaluator, Grid, Row};
+use crate::front::accepted;
 use crate::labels::LabelSet;
 use crate::plan::{Bounds, Node, lower};
 use crate::source::{Sample, Series, SeriesSource};
@@ -119,7 +120,14 @@ pub fn parse(text: &str) -> Result<Expr, QueryError> {
             text.len()
         )));
     }
-    promql_parser::parser::parse(text).map_err(|error| QueryError::bad(format!("parse error: {error}")))
+    promql_parser::parser::parse(&accepted(text))
+        .map_err(|error| QueryError::bad(format!("parse error: {error}")))
+}
+
+/// A duration as PromQL writes it (`1m30s`), in ms.
+pub fn parse_duration_ms(text: &str) -> Option<i64> {
+    let duration = promql_parser::util::parse_duration(text).ok()?;
+    i64::try_from(duration.as_millis()).ok()
 }
 
 fn check_range(expr: &Expr, range: Range, steps_max: i64) -> Result<(), QueryError> {

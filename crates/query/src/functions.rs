@@ -135,6 +135,11 @@ static FUNCTIONS: &[Function] = &[
     entry("year", Body::Date(|date| date.year as f64)),
 ];
 
+/// The names of all functions, in order.
+pub fn function_names() -> impl Iterator<Item = &'static str> {
+    FUNCTIONS.iter().map(|function| function.name)
+}
+
 /// A function by name.
 pub(crate) fn find(name: &str) -> Option<&'static Function> {
     FUNCTIONS.binary_search_by(|function| function.name.cmp(name)).ok().map(|at| &FUNCTIONS[at])

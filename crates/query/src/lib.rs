@@ -7,6 +7,7 @@
 //! - [`value`]: what is answered
 //! - [`labels`]: the labels of a result
 //! - [`error`]: why there is no answer, by Prometheus' error types
+//! - `front`: what the parser has to be spared
 //! - `plan`: an expression with everything resolved or refused
 //! - `eval`: the evaluator, all steps of a part at once
 //! - `functions`: the functions of PromQL
@@ -17,6 +18,7 @@
 pub mod engine;
 pub mod error;
 mod eval;
+mod front;
 mod functions;
 pub mod labels;
 mod plan;
@@ -25,9 +27,13 @@ pub mod source;
 mod sums;
 pub mod value;
 
-pub use engine::{Options, QUERY_BYTES_MAX, Range, Stop, evaluate_instant, evaluate_range, parse};
+pub use engine::{
+    Options, QUERY_BYTES_MAX, Range, Stop, evaluate_instant, evaluate_range, parse, parse_duration_ms,
+};
 pub use error::QueryError;
+pub use functions::function_names;
 pub use labels::LabelSet;
+pub use promql_parser::parser::Expr;
 pub use selector::{SelectorError, parse_selector, parse_series};
 pub use source::{Hint, Sample, Series, SeriesSource, SourceError};
 pub use value::{Answer, Element, Value, format_value};

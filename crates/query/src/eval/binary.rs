@@ -146,8 +146,7 @@ impl Join<'_> {
         let mut rows = Vec::with_capacity(many.len());
         for row in many {
             let signature = self.matching.signature(&row.labels);
-            for number in one.numbers(&signature) {
-                let other = &one.rows[*number];
+            for other in one.rows_of(&signature) {
                 let joined = self.joined(row, other);
                 let is_one_to_one = self.matching.group == Group::None;
                 let labels = (!is_one_to_one).then(|| joined.labels.clone());
@@ -194,7 +193,10 @@ impl Join<'_> {
 
 /// The pairs of rows that gave results of one signature and, unless one to one, of one label set.
 #[derive(Default)]
-struct Seen<'r>(HashMap<(LabelSet, Option<LabelSet>), Vec<(&'r Row, &'r Row)>>);
+struct Seen<'r>(HashMap<(LabelSet, Option<LabelSet>), Vec<Pair<'r>>>);
+
+/// An element of the many side with its counterpart.
+type Pair<'r> = (&'r Row, &'r Row);
 
 impl<'r> Seen<'r> {
     /// Refuses two elements of the many side that would have one counterpart, or give one result.
@@ -202,7 +204,7 @@ impl<'r> Seen<'r> {
         &mut self,
         signature: &LabelSet,
         labels: Option<LabelSet>,
-        (many, one): (&'r Row, &'r Row),
+        (many, one): Pair<'r>,
     ) -> Result<(), QueryError> {
         let text = match labels {
             None => {
@@ -212,7 +214,7 @@ impl<'r> Seen<'r> {
         };
         let earlier = self.0.entry((signature.clone(), labels)).or_default();
         let meets = |row: &Row, step| row.at(step).is_some();
-        let clashes = |(before, its_one): &(&Row, &Row)| {
+        let clashes = |(before, its_one): &Pair<'_>| {
             (0..many.values.len()).any(|step| {
                 meets(many, step) && meets(one, step) && meets(before, step) && meets(its_one, step)
             })

@@ -23,7 +23,7 @@ impl Matching {
 
 /// One side's rows by signature.
 pub(crate) struct Matched<'r> {
-    pub rows: &'r [Row],
+    rows: &'r [Row],
     /// Row numbers of each signature, in order.
     by_signature: HashMap<LabelSet, Vec<usize>>,
 }
@@ -37,14 +37,10 @@ impl<'r> Matched<'r> {
         Self { rows, by_signature }
     }
 
-    /// The rows of a signature.
-    pub(crate) fn numbers(&self, signature: &LabelSet) -> &[usize] {
-        self.by_signature.get(signature).map_or(&[], Vec::as_slice)
-    }
-
-    /// Whether any row of a signature has a value at a step.
-    pub(crate) fn has(&self, signature: &LabelSet, step: usize) -> bool {
-        self.numbers(signature).iter().any(|number| self.rows[*number].at(step).is_some())
+    /// The rows of a signature, in order.
+    pub(crate) fn rows_of(&self, signature: &LabelSet) -> Vec<&'r Row> {
+        let numbers = self.by_signature.get(signature).map_or(&[][..], Vec::as_slice);
+        numbers.iter().map(|number| &self.rows[*number]).collect()
     }
 
     /// At no step may two rows have one signature, where both sides have any element at all.

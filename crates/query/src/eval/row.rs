@@ -3,6 +3,7 @@
 
 use std::collections::HashMap;
 
+use shoal_model::labels::METRIC_NAME;
 use shoal_model::{is_stale, stale};
 
 use super::Grid;
@@ -70,7 +71,8 @@ pub(crate) fn merge_rows(rows: Vec<Row>) -> Result<Vec<Row>, QueryError> {
     let mut places: HashMap<(LabelSet, bool), usize> = HashMap::with_capacity(rows.len());
     let mut merged: Vec<Row> = Vec::with_capacity(rows.len());
     for row in rows {
-        let place = *places.entry((row.labels.clone(), row.drops_name)).or_insert(merged.len());
+        let drops_name = row.drops_name && !row.labels.value(METRIC_NAME).is_empty();
+        let place = *places.entry((row.labels.clone(), drops_name)).or_insert(merged.len());
         let Some(known) = merged.get_mut(place) else {
             merged.push(row);
             continue;

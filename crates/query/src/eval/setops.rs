@@ -28,9 +28,9 @@ pub(crate) fn combine(
 fn kept(rows: Vec<Row>, other: &[Row], matching: &Matching, wanted: bool) -> Vec<Row> {
     let other = Matched::new(other, matching);
     let keep = |mut row: Row| {
-        let signature = matching.signature(&row.labels);
+        let counterparts = other.rows_of(&matching.signature(&row.labels));
         for (step, value) in row.values.iter_mut().enumerate() {
-            if other.has(&signature, step) != wanted {
+            if counterparts.iter().any(|other| other.at(step).is_some()) != wanted {
                 *value = ABSENT;
             }
         }

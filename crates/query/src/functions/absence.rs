@@ -1,5 +1,7 @@
 //! `absent` and `absent_over_time`: one element where there is none, labelled as its selector says for certain.
 
+use std::collections::BTreeMap;
+
 use shoal_model::labels::METRIC_NAME;
 use shoal_model::{Matcher, MatcherOp};
 
@@ -44,15 +46,20 @@ fn inverted<'r>(arg: &Node, rows: impl Iterator<Item = &'r [f64]>, grid: &Grid) 
     Computed::Rows(if row.is_empty() { Vec::new() } else { vec![row] })
 }
 
-/// The labels that all series of a selector share: those it asks for by `=`, once.
+/// The labels that an absent series would have had: those its selector asks for by `=`, once each.
 fn certain_labels(arg: &Node) -> LabelSet {
     let matchers: &[Matcher] = match arg {
         Node::Selector(selector) | Node::Range { selector, .. } => &selector.matchers,
         _ => &[],
     };
-    let is_certain = |matcher: &&Matcher| {
-        let same = matchers.iter().filter(|other| other.name() == matcher.name()).count();
-        matcher.op() == MatcherOp::Equal && matcher.name() != METRIC_NAME && same == 1
-    };
-    LabelSet::new(matchers.iter().filter(is_certain).map(|matcher| (matcher.name(), matcher.value())))
+    let mut certain: BTreeMap<&str, Option<&str>> = BTreeMap::new();
+    for matcher in matchers.iter().filter(|matcher| matcher.name() != METRIC_NAME) {
+        if matcher.op() == MatcherOp::Equal && !certain.contains_key(matcher.name()) {
+            certain.insert(matcher.name(), Some(matcher.value()));
+        } else if let Some(value) = certain.get_mut(matcher.name()) {
+            // Asked for in two ways: whichever it would have been is unknown.
+            *value = None;
+        }
+    }
+    LabelSet::new(certain.into_iter().filter_map(|(name, value)| Some((name, value?))))
 }

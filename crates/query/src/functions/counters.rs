@@ -11,7 +11,7 @@ use crate::labels::LabelSet;
 const COUNTER_ENDINGS: [&str; 4] = ["_total", "_sum", "_count", "_bucket"];
 
 pub(super) fn rate(window: &Window<'_>) -> Option<f64> {
-    let seconds = (window.end_ms - window.start_ms) as f64 / 1000.0;
+    let seconds = window.end_ms.saturating_sub(window.start_ms) as f64 / 1000.0;
     Some(extrapolated(window, true)? / seconds)
 }
 
@@ -51,7 +51,7 @@ fn extrapolated(window: &Window<'_>, is_counter: bool) -> Option<f64> {
         let fell = window.samples.windows(2).filter(|pair| pair[1].v < pair[0].v);
         change += fell.map(|pair| pair[0].v).sum::<f64>();
     }
-    let seconds = |from_ms: i64, to_ms: i64| (to_ms - from_ms) as f64 / 1000.0;
+    let seconds = |from_ms: i64, to_ms: i64| to_ms.saturating_sub(from_ms) as f64 / 1000.0;
     let sampled = seconds(first.t_ms, last.t_ms);
     let spacing = sampled / (window.samples.len() - 1) as f64;
     let limit = |gap: f64| if gap >= spacing * 1.1 { spacing / 2.0 } else { gap };

@@ -37,7 +37,7 @@ fn line(window: &Window<'_>, zero_ms: i64) -> Line {
     let (mut x_sum, mut y_sum, mut xy_sum, mut xx_sum) =
         (Sum::default(), Sum::default(), Sum::default(), Sum::default());
     for sample in samples {
-        let x = (sample.t_ms - zero_ms) as f64 / 1000.0;
+        let x = sample.t_ms.saturating_sub(zero_ms) as f64 / 1000.0;
         x_sum.add(x);
         y_sum.add(sample.v);
         xy_sum.add(x * sample.v);
