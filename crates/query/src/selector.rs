@@ -38,14 +38,13 @@ pub enum SelectorError {
 /// parser), as in Prometheus.
 pub fn parse_selector(text: &str) -> Result<Vec<Matcher>, SelectorError> {
     let selector = parse_bare(text)?;
-    let mut matchers = Vec::with_capacity(selector.matchers.matchers.len() + 1);
-    if let Some(name) = &selector.name {
-        matchers.push(Matcher::new(METRIC_NAME, MatcherOp::Equal, name)?);
-    }
-    for parsed in &selector.matchers.matchers {
-        matchers.push(to_matcher(parsed)?);
-    }
-    Ok(matchers)
+    Ok(matchers_of(&selector)?)
+}
+
+/// The matchers of a parsed selector, the metric name among them as `__name__`.
+pub(crate) fn matchers_of(selector: &VectorSelector) -> Result<Vec<Matcher>, MatcherError> {
+    let name = selector.name.iter().map(|name| Matcher::new(METRIC_NAME, MatcherOp::Equal, name));
+    name.chain(selector.matchers.matchers.iter().map(to_matcher)).collect()
 }
 
 /// The labels of one series, in the notation of a selector with `=` only.
