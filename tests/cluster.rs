@@ -15,6 +15,8 @@ mod exact;
 mod failures;
 #[path = "cluster/harness.rs"]
 mod harness;
+#[path = "cluster/killed.rs"]
+mod killed;
 #[path = "cluster/partition.rs"]
 mod partition;
 #[path = "cluster/relay.rs"]

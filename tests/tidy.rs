@@ -12,8 +12,8 @@ use std::path::{Path, PathBuf};
 
 use rules::{RULES, Source};
 
-/// Folders at the root that hold nothing of ours: what git or cargo made, and a node's data.
-const NOT_OURS: [&str; 3] = [".git", "target", "shoal-data"];
+/// Folders that hold nothing of ours: what git or cargo made, and a node's data.
+const NOT_OURS: [&str; 6] = [".git", "target", "shoal-data", "fuzz/target", "fuzz/corpus", "fuzz/artifacts"];
 
 #[test]
 fn every_file_keeps_the_rules() {
