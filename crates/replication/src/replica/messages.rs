@@ -6,9 +6,10 @@ use std::time::Duration;
 use bytes::Bytes;
 use shoal_merge::Frontier;
 use shoal_model::NodeId;
-use shoal_store::{Apply, Chunk, Frame};
+use shoal_store::{Apply, Chunk, Frame, StoreError};
 
 use super::{Event, Replica};
+use crate::limits::BEAT;
 use crate::member::Member;
 use crate::wire::{Beat, Have, Message};
 
@@ -32,7 +33,7 @@ impl Replica {
                 match (answers_pull, intake) {
                     (true, intake) => self.end_pull(now, from, more, intake),
                     (false, Intake::Early) => self.pull(now, from),
-                    (false, Intake::Whole | Intake::Failed) => {}
+                    (false, Intake::Whole | Intake::Behind | Intake::Failed) => {}
                 }
             }
         }
@@ -113,6 +114,7 @@ impl Replica {
                     self.counters.frames_early += 1;
                     intake = intake.max(Intake::Early);
                 }
+                Err(StoreError::Behind) => intake = intake.max(Intake::Behind),
                 Err(error) => {
                     intake = Intake::Failed;
                     tracing::warn!(%error, "a peer's frame could not be stored");
@@ -141,6 +143,7 @@ impl Replica {
                 peer.compared = true;
                 self.consider_readiness(now);
             }
+            (Intake::Behind, _) => self.next_compare = self.next_compare.min(now + BEAT),
             (Intake::Early | Intake::Failed, _) => {}
         }
     }
@@ -167,6 +170,8 @@ enum Intake {
     Whole,
     /// Something before one of them is missing.
     Early,
+    /// Our own store has to flush first; then the rest is welcome.
+    Behind,
     /// Our own store, or a contradiction, kept one out; asking again at once would not help.
     Failed,
 }
