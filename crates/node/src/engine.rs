@@ -3,6 +3,7 @@
 
 mod answer;
 mod driver;
+mod lensed;
 
 use shoal_membership::Membership;
 use shoal_model::{Batch, NodeId};
@@ -15,6 +16,7 @@ use thiserror::Error;
 use tokio::sync::{mpsc, oneshot, watch};
 
 pub use answer::{Answer, PartValue, Question, SeriesValue, Snapshot, TooManySeries};
+pub use lensed::{Lensed, shown_labels};
 
 /// Requests that wait for the loop; doors wait when it is full.
 const MAILBOX: usize = 1024;
@@ -158,9 +160,16 @@ impl Engine {
 
     /// Answers a question; the loop goes on meanwhile.
     pub async fn read(&self, question: Question) -> Result<Answer, ReadError> {
+        self.inspect(move |snapshot| snapshot.answer(&question)).await?
+    }
+
+    /// Works on the state of one moment on a thread of its own; the loop goes on meanwhile.
+    pub async fn inspect<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(Snapshot) -> T + Send + 'static,
+    ) -> Result<T, ReadError> {
         let snapshot = self.ask(|reply| Command::Snapshot { reply }).await??;
-        let answered = tokio::task::spawn_blocking(move || snapshot.answer(&question));
-        answered.await.map_err(|_| Stopped)?
+        Ok(tokio::task::spawn_blocking(move || work(snapshot)).await.map_err(|_| Stopped)?)
     }
 
     /// A digest of every point that reads see; it reads everything that is not sealed.
