@@ -17,6 +17,8 @@ mod failures;
 mod harness;
 #[path = "cluster/partition.rs"]
 mod partition;
+#[path = "cluster/prometheus.rs"]
+mod prometheus;
 #[path = "cluster/relay.rs"]
 mod relay;
 #[path = "cluster/rot.rs"]
