@@ -73,7 +73,7 @@ async fn a_bad_question_is_refused_in_prometheus_form() {
         ("query_range?query=up&start=0&end=1", 400, "bad_data"),
         ("query_range?query=up&start=0&end=1000000&step=1", 400, "bad_data"),
         ("query?query=abs(http_total)%2Bon()http_total", 422, "execution"),
-        ("query?query=up&timeout=0s", 503, "timeout"),
+        ("query?query=up&timeout=0", 503, "timeout"),
         ("series", 400, "bad_data"),
         ("labels?match[]=%7B", 400, "bad_data"),
     ];
