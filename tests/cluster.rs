@@ -19,6 +19,8 @@ mod harness;
 mod killed;
 #[path = "cluster/partition.rs"]
 mod partition;
+#[path = "cluster/prometheus.rs"]
+mod prometheus;
 #[path = "cluster/relay.rs"]
 mod relay;
 #[path = "cluster/rot.rs"]

@@ -117,6 +117,17 @@ impl Node {
         self.request(&(head + body)).await
     }
 
+    /// POST of a form; status, headers and body in one text.
+    pub async fn post_form(&self, path: &str, form: &str) -> Option<(u16, String)> {
+        let len = form.len();
+        let kind = "application/x-www-form-urlencoded";
+        let head = format!(
+            "POST {path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\ncontent-type: {kind}\r\n\
+             content-length: {len}\r\n\r\n"
+        );
+        self.request(&(head + form)).await
+    }
+
     async fn request(&self, request: &str) -> Option<(u16, String)> {
         let talk = async {
             let mut stream = TcpStream::connect(self.client).await.ok()?;

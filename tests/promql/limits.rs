@@ -48,6 +48,8 @@ fn deep_nesting_is_refused_without_exhausting_the_stack() {
     for expr in expressions {
         assert_eq!(refused(&expr, Options::default()).kind(), "bad_data", "{}", &expr[..20]);
     }
+    let deepest = "abs(-".repeat(90) + "m" + &")".repeat(90);
+    assert!(evaluate_instant(&memory(), &deepest, 0, Options::default()).is_ok());
     assert_eq!(refused(&"1".repeat(20_000), Options::default()).kind(), "bad_data");
 }
 

@@ -181,7 +181,7 @@ fn compare(case: &Case, answer: &Result<Answer, QueryError>) -> Result<(), Strin
 fn compare_value(case: &Case, value: &Value) -> Result<(), ()> {
     let expected = &case.expected;
     let holds = match (value, case.when) {
-        (Value::String(text), _) => expected.text.as_ref() == Some(text),
+        (Value::String { text, .. }, _) => expected.text.as_ref() == Some(text),
         (Value::Scalar(sample), _) => expected.scalar.is_some_and(|scalar| is_near(scalar, sample.v)),
         (Value::Vector(elements), _) => {
             let found: Vec<Row> = elements
@@ -247,7 +247,7 @@ fn replay(memory: &Memory, expr: &str, at_ms: i64, answer: &Answer) -> Result<()
             elements.iter().map(|element| (element.labels.clone(), element.sample.v.to_bits())).collect()
         }
         Value::Scalar(sample) => vec![(LabelSet::empty(), sample.v.to_bits())],
-        Value::String(_) | Value::Matrix(_) => return Ok(()),
+        Value::String { .. } | Value::Matrix(_) => return Ok(()),
     };
     if expr.contains("start()") || expr.contains("end()") {
         return Ok(());

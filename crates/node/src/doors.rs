@@ -7,8 +7,10 @@ mod http;
 mod import;
 mod ingest;
 mod own;
+mod prometheus;
 mod query;
 mod refusals;
+mod remote_write;
 mod server;
 
 use std::sync::Arc;

@@ -3,6 +3,7 @@
 
 mod answer;
 mod driver;
+mod lensed;
 
 use std::time::Duration;
 
@@ -18,6 +19,7 @@ use thiserror::Error;
 use tokio::sync::{mpsc, oneshot, watch};
 
 pub use answer::{Answer, PartValue, Question, SeriesValue, Snapshot, TooManySeries};
+pub use lensed::{Lensed, shown_labels};
 
 /// Requests that wait for the loop; doors wait when it is full.
 const MAILBOX: usize = 1024;
@@ -187,9 +189,25 @@ impl Engine {
     /// Answers a question; the loop goes on meanwhile.
     pub async fn read(&self, question: Question) -> Result<Answer, ReadError> {
         let tokens = question.tokens.clone();
+        self.inspect_after(tokens, move |snapshot| snapshot.answer(&question)).await?
+    }
+
+    /// Works on the state of one moment on a thread of its own; the loop goes on meanwhile.
+    pub async fn inspect<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(Snapshot) -> T + Send + 'static,
+    ) -> Result<T, ReadError> {
+        self.inspect_after(Vec::new(), work).await
+    }
+
+    /// The same once the writes that the tokens name are here.
+    async fn inspect_after<T: Send + 'static>(
+        &self,
+        tokens: Vec<FrameId>,
+        work: impl FnOnce(Snapshot) -> T + Send + 'static,
+    ) -> Result<T, ReadError> {
         let snapshot = self.ask(|reply| Command::Snapshot { tokens, reply }).await??;
-        let answered = tokio::task::spawn_blocking(move || snapshot.answer(&question));
-        answered.await.map_err(|_| Stopped)?
+        Ok(tokio::task::spawn_blocking(move || work(snapshot)).await.map_err(|_| Stopped)?)
     }
 
     /// A digest of every point that reads see; it reads everything that is not sealed.

@@ -80,7 +80,7 @@ pub fn evaluate_instant(
             let windows = evaluator.windows(&plan, &grid)?;
             matrix(windows.into_rows_at(at_ms))?
         }
-        Node::Text(text) => Value::String(text.clone()),
+        Node::Text(text) => Value::String { t_ms: at_ms, text: text.clone() },
         _ => match evaluator.eval(&plan, &grid)? {
             Computed::Scalars(values) => {
                 Value::Scalar(Sample { t_ms: at_ms, v: values.first().copied().unwrap_or(f64::NAN) })

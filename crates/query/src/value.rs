@@ -10,8 +10,13 @@ use crate::source::{Sample, Series};
 pub enum Value {
     /// One number at the evaluation time.
     Scalar(Sample),
-    /// A text.
-    String(String),
+    /// A text at the evaluation time.
+    String {
+        /// Milliseconds since 1970.
+        t_ms: i64,
+        /// The text.
+        text: String,
+    },
     /// One sample of each series, in the order that the expression gives.
     Vector(Vec<Element>),
     /// Samples of each series, sorted by labels.

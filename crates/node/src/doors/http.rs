@@ -10,7 +10,7 @@ use shoal_model::limits::REQUEST_BYTES_MAX;
 use shoal_proto::v1;
 use shoal_replication::Readiness;
 
-use super::{Context, cluster, import, own};
+use super::{Context, cluster, import, own, prometheus, remote_write};
 use crate::figures;
 use crate::host;
 
@@ -22,6 +22,8 @@ pub(super) fn routes(context: Context) -> Router {
         .route("/metrics", get(metrics))
         .route("/api/v1/cluster", get(cluster_state))
         .route("/api/v1/import/prometheus", post(import::import))
+        .route("/api/v1/write", post(remote_write::write))
+        .merge(prometheus::routes())
         .layer(DefaultBodyLimit::max(REQUEST_BYTES_MAX))
         .with_state(context)
 }

@@ -99,7 +99,8 @@ impl IntoResponse for Outcome {
     }
 }
 
-fn write_error(error: &WriteError) -> Response {
+/// A write that was not acknowledged, in HTTP's words.
+pub(super) fn write_error(error: &WriteError) -> Response {
     let text = error.to_string();
     match error {
         WriteError::Refused(SubmitError::Busy) => {

@@ -10,6 +10,8 @@ pub enum Door {
     Grpc,
     /// Text exposition by HTTP.
     Import,
+    /// Remote write.
+    RemoteWrite,
     /// The node's own and its host's metrics.
     Itself,
 }
@@ -20,6 +22,7 @@ impl Door {
         match self {
             Door::Grpc => "grpc",
             Door::Import => "import",
+            Door::RemoteWrite => "remote_write",
             Door::Itself => "self",
         }
     }

@@ -11,7 +11,7 @@ use thiserror::Error;
 use super::ReadError;
 
 /// The label that a second family of a series appears with.
-const KIND_LABEL: &str = "__kind__";
+pub(super) const KIND_LABEL: &str = "__kind__";
 /// Damaged parts that an answer names for one series.
 const DAMAGE_TOLD_MAX: usize = 8;
 /// "However late": the last millisecond that every axis has.
@@ -147,7 +147,7 @@ fn parts(streams: &[WriterPoints<'_>], at_ms: i64) -> Vec<PartValue> {
     streams.iter().filter_map(part).collect()
 }
 
-fn writer_points(stream: &StreamView) -> WriterPoints<'_> {
+pub(super) fn writer_points(stream: &StreamView) -> WriterPoints<'_> {
     WriterPoints { writer: stream.writer, kind: stream.kind, points: &stream.points }
 }
 

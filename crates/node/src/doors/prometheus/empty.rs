@@ -1,0 +1,68 @@
+//! The calls that need no series: formatting, the build, and valid empty answers for what does not exist here
+//! (rules, alerts, exemplars, metadata).
+
+use axum::response::Response;
+use serde_json::{Value as Json, json};
+
+use super::params::Params;
+use super::{Refusal, json};
+
+/// The version of Prometheus whose API this is: Grafana chooses its calls by it.
+const API_VERSION: &str = "3.5.0";
+
+/// `/api/v1/format_query`: the expression, laid out.
+pub(super) async fn format_query(params: Params) -> Response {
+    parsed(&params, |expr| Json::from(expr.prettify()))
+}
+
+/// `/api/v1/parse_query`: the expression as a tree.
+pub(super) async fn parse_query(params: Params) -> Response {
+    parsed(&params, |expr| serde_json::to_value(expr).unwrap_or(Json::Null))
+}
+
+fn parsed(params: &Params, show: impl FnOnce(&shoal_query::Expr) -> Json) -> Response {
+    let shown = || {
+        let expr = shoal_query::parse(params.required("query")?)?;
+        Ok(json::data(&show(&expr), Vec::new()))
+    };
+    shown().unwrap_or_else(Refusal::into_response)
+}
+
+/// `/api/v1/query_exemplars`: none are kept, but the query has to be one.
+pub(super) async fn exemplars(params: Params) -> Response {
+    parsed(&params, |_| json!([]))
+}
+
+/// `/api/v1/metadata`: none is kept.
+pub(super) async fn metadata() -> Response {
+    json::data(&json!({}), Vec::new())
+}
+
+/// `/api/v1/rules`: there are none.
+pub(super) async fn rules() -> Response {
+    json::data(&json!({"groups": []}), Vec::new())
+}
+
+/// `/api/v1/alerts`: there are none.
+pub(super) async fn alerts() -> Response {
+    json::data(&json!({"alerts": []}), Vec::new())
+}
+
+/// `/api/v1/targets`: nothing is scraped.
+pub(super) async fn targets() -> Response {
+    let targets = json!({"activeTargets": [], "droppedTargets": [], "droppedTargetCounts": {}});
+    json::data(&targets, Vec::new())
+}
+
+/// `/api/v1/status/buildinfo`.
+pub(super) async fn buildinfo() -> Response {
+    let info = json!({
+        "version": API_VERSION,
+        "revision": env!("CARGO_PKG_VERSION"),
+        "branch": "shoal",
+        "buildUser": "",
+        "buildDate": "",
+        "goVersion": "",
+    });
+    json::data(&info, Vec::new())
+}
