@@ -306,3 +306,29 @@ fn replace(disk: &dyn Disk, path: &str, content: &[u8]) -> io::Result<Arc<dyn Di
     disk.sync_dir(DIRECTORY)?;
     Ok(file)
 }
+
+#[cfg(test)]
+mod tests {
+    use shoal_model::{Kind, Labels, Stream, Writer};
+
+    use super::*;
+    use crate::disk::memory::MemoryDisk;
+
+    #[test]
+    fn what_a_failed_sync_left_in_doubt_is_written_again() {
+        let disk = MemoryDisk::new();
+        let (mut catalogue, mut file) = CatalogueFile::load(Arc::new(disk.clone()), 0).unwrap();
+        let labels = Labels::new([("__name__", "x")]).unwrap();
+        let stream = Stream { labels, writer: Writer::NONE, kind: Kind::Gauge };
+        catalogue.define(&stream, &stream.id());
+        file.append(&mut catalogue).unwrap();
+        disk.set_sync_fails(true);
+        assert!(file.sync().is_err());
+        disk.set_sync_fails(false);
+        file.append(&mut catalogue).unwrap();
+        file.sync().unwrap();
+        disk.lose_power(0);
+        let (again, _) = CatalogueFile::load(Arc::new(disk), file.len()).unwrap();
+        assert_eq!(again.stream(0), Some(stream));
+    }
+}
