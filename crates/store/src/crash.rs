@@ -3,6 +3,7 @@
 //! ends or syncs fail; after that everything is compared with the record.
 
 mod death;
+mod named;
 mod order;
 mod rig;
 mod rot;

@@ -58,7 +58,8 @@ impl Rig {
     pub(super) fn new(seed: u64) -> Self {
         let mut rng = SmallRng::seed_from_u64(seed);
         let options = options(if rng.random_bool(0.5) { 6_000 } else { u64::MAX });
-        let peer = open(&MemoryDisk::new(), 200, options).unwrap().store;
+        // The peer runs no jobs: its memtable takes all.
+        let peer = open(&MemoryDisk::new(), 200, Options::default()).unwrap().store;
         let (promised, accepted) = (Frontier::default(), Frontier::default());
         Self {
             disk: MemoryDisk::new(),

@@ -87,3 +87,51 @@ fn a_full_disk_appends_nothing_and_stays_readable() {
     journal.append(RecordKind::Table, b"later").unwrap();
     assert_eq!(bodies(&open(&disk)), ["first", "later"]);
 }
+
+fn frame(seq: u64) -> Frame {
+    let id = FrameId { origin: Origin([3; 16]), seq };
+    Frame::encode(crate::frame::Header { id, table_len: 0, points: 0 }, &[]).unwrap()
+}
+
+#[test]
+fn a_segment_that_cannot_be_begun_is_begun_later_and_nothing_is_forgotten() {
+    for operation in 0..14 {
+        let disk = MemoryDisk::new();
+        let mut journal = open(&disk).journal;
+        let mut seq = 0;
+        while journal.end.offset < SEGMENT_BYTES {
+            seq += 1;
+            journal.append_frame(&frame(seq)).unwrap();
+        }
+        disk.trouble_after(disk.operations() + operation, crate::disk::memory::Trouble::Full);
+        let _ = journal.append_frame(&frame(seq + 1));
+        let _ = journal.append_frame(&frame(seq + 1));
+        disk.end_trouble();
+        journal.append_frame(&frame(seq + 1)).unwrap();
+        assert_eq!(journal.end.segment, 2, "operation {operation}");
+        assert!((1..=seq + 1).all(|seq| journal.find(frame(seq).id()).is_some()), "operation {operation}");
+        let checkpoint = journal.end;
+        let mut again = Journal::open(Arc::new(disk.clone()), checkpoint).unwrap().journal;
+        assert!((1..=seq + 1).all(|seq| again.find(frame(seq).id()).is_some()), "operation {operation}");
+    }
+}
+
+#[test]
+fn what_is_written_after_a_checkpoint_never_lies_before_it() {
+    let disk = MemoryDisk::new();
+    let checkpoint = Position { segment: 5, offset: 900 };
+    let recovered = Journal::open(Arc::new(disk.clone()), checkpoint).unwrap();
+    assert!(recovered.journal.end > checkpoint);
+}
+
+#[test]
+fn rot_in_what_a_past_life_left_is_never_a_tear() {
+    let disk = MemoryDisk::new();
+    open(&disk).journal.append(RecordKind::Table, b"first").unwrap();
+    open(&disk);
+    disk.lose_power(0);
+    let last = disk.file_len(SEGMENT).unwrap() - 1;
+    assert!(disk.rot(SEGMENT, last, 1));
+    let recovered = open(&disk);
+    assert_eq!((recovered.cut_bytes, recovered.rot.len()), (0, 1));
+}

@@ -330,3 +330,21 @@ fn a_snapshot_is_not_taken_while_definitions_wait_to_be_appended() {
     file.append(&mut catalogue).unwrap();
     assert!(file.snapshot(&catalogue).unwrap());
 }
+
+#[test]
+fn what_a_failed_sync_left_in_doubt_is_written_again() {
+    let disk = MemoryDisk::new();
+    let (mut catalogue, mut file) = CatalogueFile::load(Arc::new(disk.clone()), 0).unwrap();
+    let labels = shoal_model::Labels::new([("__name__", "x")]).unwrap();
+    let stream = shoal_model::Stream { labels, writer: shoal_model::Writer::NONE, kind: Kind::Gauge };
+    catalogue.define(&stream, &stream.id());
+    file.append(&mut catalogue).unwrap();
+    disk.set_sync_fails(true);
+    assert!(file.sync().is_err());
+    disk.set_sync_fails(false);
+    file.append(&mut catalogue).unwrap();
+    file.sync().unwrap();
+    disk.lose_power(0);
+    let (again, _) = CatalogueFile::load(Arc::new(disk), file.len()).unwrap();
+    assert_eq!(again.stream(0), Some(stream));
+}
