@@ -8,7 +8,7 @@ mod lensed;
 use std::time::Duration;
 
 use shoal_membership::Membership;
-use shoal_model::{Batch, NodeId};
+use shoal_model::{Batch, NodeId, Phase};
 use shoal_replication::{
     Acks, Counters, ForgetError, Member, MemberStatus, Readiness, Receipt, Replica, SubmitError,
     TooFewCopies, Totals,
@@ -247,5 +247,14 @@ impl Engine {
         let (reply, answer) = oneshot::channel();
         self.commands.send(command(reply)).await.map_err(|_| Stopped)?;
         answer.await.map_err(|_| Stopped)
+    }
+}
+
+/// The phase that a readiness is told as.
+pub fn phase(readiness: Readiness) -> Phase {
+    match readiness {
+        Readiness::Joining | Readiness::CatchingUp => Phase::Joining,
+        Readiness::Ready => Phase::Ready,
+        Readiness::Leaving => Phase::Leaving,
     }
 }

@@ -60,7 +60,7 @@ impl Base {
         }
         let checksum = crc32c::crc32c(&out);
         out.extend_from_slice(&checksum.to_le_bytes());
-        replace_in(disk, DIRECTORY, &path(number), &out)
+        replace_in(disk, DIRECTORY, &path(number), &out).map(drop)
     }
 
     /// Reads the base with a number; 0 is the empty one.

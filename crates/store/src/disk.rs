@@ -64,11 +64,16 @@ pub fn read_all(file: &dyn DiskFile) -> io::Result<Vec<u8>> {
 
 /// Replaces a small file of the root so that after a crash either the old or the new content is there, whole.
 pub fn replace(disk: &dyn Disk, path: &str, content: &[u8]) -> io::Result<()> {
-    replace_in(disk, "", path, content)
+    replace_in(disk, "", path, content).map(drop)
 }
 
-/// The same for a file in a directory; `path` begins with the directory.
-pub fn replace_in(disk: &dyn Disk, directory: &str, path: &str, content: &[u8]) -> io::Result<()> {
+/// The same for a file in a directory, with which `path` begins; gives the new file, opened.
+pub fn replace_in(
+    disk: &dyn Disk,
+    directory: &str,
+    path: &str,
+    content: &[u8],
+) -> io::Result<Arc<dyn DiskFile>> {
     let scratch = format!("{path}.new");
     match disk.remove(&scratch) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
@@ -78,7 +83,8 @@ pub fn replace_in(disk: &dyn Disk, directory: &str, path: &str, content: &[u8]) 
     file.append(content)?;
     file.sync()?;
     disk.rename(&scratch, path)?;
-    disk.sync_dir(directory)
+    disk.sync_dir(directory)?;
+    Ok(file)
 }
 
 #[cfg(test)]

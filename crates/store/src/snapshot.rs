@@ -103,7 +103,7 @@ impl Target<'_> {
     fn write(&mut self, path: &str, content: &[u8]) -> io::Result<()> {
         self.size.files += 1;
         self.size.copied_bytes += content.len() as u64;
-        replace_in(self.disk, self.root, &self.path(path), content)
+        replace_in(self.disk, self.root, &self.path(path), content).map(drop)
     }
 
     fn link(&mut self, path: &str) -> io::Result<()> {

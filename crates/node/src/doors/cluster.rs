@@ -2,14 +2,13 @@
 
 use std::net::SocketAddr;
 
-use shoal_model::Phase;
 use shoal_proto::{convert, v1};
 use shoal_replication::{ForgetError, MemberStatus, Readiness, Status as Standing};
 use shoal_store::{Damage, Hole, SnapshotRefused, SnapshotSize};
 use tonic::{Request, Response, Status};
 
 use super::{Context, wall_ms};
-use crate::engine::{ForgetMemberError, Status as EngineStatus, TakeSnapshotError};
+use crate::engine::{self, ForgetMemberError, Status as EngineStatus, TakeSnapshotError};
 
 /// The service.
 #[derive(Clone)]
@@ -93,7 +92,7 @@ fn member_message(context: &Context, readiness: Readiness, status: MemberStatus)
     let is_self = member.node == context.engine.node();
     let profile = if is_self { Some(context.about.profile.clone()) } else { profile };
     let phase = match (is_self, &profile) {
-        (true, _) => phase(readiness).word(),
+        (true, _) => engine::phase(readiness).word(),
         (false, Some(profile)) => profile.phase.word(),
         (false, None) => "",
     };
@@ -121,15 +120,6 @@ fn state(standing: Standing) -> v1::MemberState {
         Standing::Joined => v1::MemberState::Joined,
         Standing::Left => v1::MemberState::Left,
         Standing::Forgotten => v1::MemberState::Forgotten,
-    }
-}
-
-/// The phase that a readiness is told as.
-pub(super) fn phase(readiness: Readiness) -> Phase {
-    match readiness {
-        Readiness::Joining | Readiness::CatchingUp => Phase::Joining,
-        Readiness::Ready => Phase::Ready,
-        Readiness::Leaving => Phase::Leaving,
     }
 }
 

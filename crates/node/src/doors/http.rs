@@ -11,6 +11,7 @@ use shoal_proto::v1;
 use shoal_replication::Readiness;
 
 use super::{Context, cluster, import, own, prometheus, remote_write};
+use crate::engine::phase;
 use crate::figures;
 use crate::host;
 
@@ -43,9 +44,7 @@ async fn ready(State(context): State<Context>) -> Response {
     let readiness = *context.engine.readiness().borrow();
     match readiness {
         Readiness::Ready => "ready\n".into_response(),
-        waiting => {
-            (StatusCode::SERVICE_UNAVAILABLE, format!("{}\n", cluster::phase(waiting))).into_response()
-        }
+        waiting => (StatusCode::SERVICE_UNAVAILABLE, format!("{}\n", phase(waiting))).into_response(),
     }
 }
 

@@ -6,7 +6,7 @@ use std::io;
 use std::time::Duration;
 
 use anyhow::{Context, bail};
-use shoal_model::{Batch, Phase};
+use shoal_model::Batch;
 use shoal_replication::{Acks, Class, Event, Readiness, Replica, Ticket};
 use shoal_store::{Done, FrameId, SnapshotSize, SyncJob};
 use shoal_transport::{Arrival, Mesh};
@@ -15,7 +15,7 @@ use tokio::time::{Instant, sleep_until};
 
 use super::{
     Command, FamilyClash, ReadError, Snapshot, Status, TOKEN_WAIT, TakeSnapshotError, Wiring, WriteError,
-    Written,
+    Written, phase,
 };
 use crate::doors::wall_ms;
 
@@ -103,14 +103,6 @@ pub(super) async fn run(
             () = sleep_until(timer) => {}
         }
         driver.carry_out()?;
-    }
-}
-
-fn phase(readiness: Readiness) -> Phase {
-    match readiness {
-        Readiness::Joining | Readiness::CatchingUp => Phase::Joining,
-        Readiness::Ready => Phase::Ready,
-        Readiness::Leaving => Phase::Leaving,
     }
 }
 

@@ -13,7 +13,7 @@ use thiserror::Error;
 
 use super::Catalogue;
 use crate::bytes::{Malformed, Reader};
-use crate::disk::{Disk, DiskFile, make_dir, read_all};
+use crate::disk::{Disk, DiskFile, make_dir, read_all, replace_in};
 
 pub(crate) const DIRECTORY: &str = "catalogue";
 pub(crate) const LOG: &str = "catalogue/defs.log";
@@ -117,7 +117,7 @@ impl CatalogueFile {
     fn create(disk: Arc<dyn Disk>) -> io::Result<Self> {
         remove_snapshot(&*disk)?;
         let header = Header { base: HEADER_BYTES, state_end: HEADER_BYTES };
-        let log = replace(&*disk, LOG, &header.encode())?;
+        let log = replace_in(&*disk, DIRECTORY, LOG, &header.encode())?;
         Ok(Self::new(disk, log, header, HEADER_BYTES))
     }
 
@@ -197,7 +197,7 @@ impl CatalogueFile {
         if !catalogue.touched.is_empty() {
             return Ok(false);
         }
-        replace(&*self.disk, SNAPSHOT, &snapshot::encode(catalogue, self.len()))?;
+        replace_in(&*self.disk, DIRECTORY, SNAPSHOT, &snapshot::encode(catalogue, self.len()))?;
         self.snapshot_len = self.len();
         Ok(true)
     }
@@ -219,7 +219,7 @@ impl CatalogueFile {
         let header = Header { base: durable, state_end: HEADER_BYTES + state.len() as u64 };
         let mut content = header.encode();
         content.extend_from_slice(&state);
-        self.log = replace(&*self.disk, LOG, &content)?;
+        self.log = replace_in(&*self.disk, DIRECTORY, LOG, &content)?;
         self.end = header.state_end;
         self.header = header;
         self.has_debris = false;
@@ -344,21 +344,6 @@ pub(crate) fn verify(disk: &dyn Disk, upto: u64) -> io::Result<(u64, bool)> {
         offset += (block::HEADER_BYTES + stored.len()) as u64;
     }
     Ok((end, true))
-}
-
-/// Replaces a file so that after a crash the old or the new one is there, whole; the new one, opened.
-fn replace(disk: &dyn Disk, path: &str, content: &[u8]) -> io::Result<Arc<dyn DiskFile>> {
-    let scratch = format!("{path}.new");
-    match disk.remove(&scratch) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-        _ => {}
-    }
-    let file = disk.create(&scratch)?;
-    file.append(content)?;
-    file.sync()?;
-    disk.rename(&scratch, path)?;
-    disk.sync_dir(DIRECTORY)?;
-    Ok(file)
 }
 
 #[cfg(test)]

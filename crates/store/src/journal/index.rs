@@ -49,7 +49,7 @@ impl Index {
     }
 
     pub(super) fn save(&self, disk: &dyn Disk, path: &str) -> io::Result<()> {
-        replace_in(disk, super::DIRECTORY, path, &record::encode(RecordKind::Index, &self.encode()))
+        replace_in(disk, super::DIRECTORY, path, &record::encode(RecordKind::Index, &self.encode())).map(drop)
     }
 
     /// The index in a file, if there is one and it is whole.
