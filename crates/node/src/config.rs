@@ -45,6 +45,8 @@ pub(crate) struct NodeConfig {
     pub(crate) retention: Duration,
     /// How long the last value of a counter that ended is kept.
     pub(crate) totals: Duration,
+    /// The label of remote write that names one of several replicas of a server, and is no label of the series.
+    pub(crate) replica_label: Option<String>,
     /// How often the node writes its own and its host's metrics; `None` for never.
     pub(crate) self_metrics: Option<Duration>,
 }

@@ -6,6 +6,8 @@ mod cluster;
 mod http;
 mod import;
 mod ingest;
+mod known;
+mod otlp;
 mod own;
 mod prometheus;
 mod query;
@@ -18,6 +20,7 @@ use std::time::Duration;
 
 use crate::engine::Engine;
 
+pub use known::KnownSeries;
 pub use own::figures as own_figures;
 pub use refusals::{Door, Refusals};
 pub use server::serve;
@@ -31,6 +34,8 @@ pub struct Context {
     pub about: Arc<About>,
     /// What was accepted and refused so far.
     pub refusals: Arc<Refusals>,
+    /// The series that were written before, by their bytes.
+    pub known: Arc<KnownSeries>,
     /// The transport, for its figures.
     pub mesh: shoal_transport::Mesh,
 }
@@ -44,6 +49,8 @@ pub struct About {
     pub cluster: String,
     /// How old a point may be.
     pub retention: Duration,
+    /// The label that tells the replicas of one server apart, if there is one.
+    pub replica_label: Option<String>,
     /// Tokens of which clients need one; none: the doors are open.
     pub tokens: Vec<String>,
 }

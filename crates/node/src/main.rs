@@ -11,6 +11,7 @@ mod exposition;
 mod figures;
 mod host;
 mod node;
+mod otlp;
 
 use std::process::ExitCode;
 

@@ -52,6 +52,7 @@ pub async fn run(config: NodeConfig) -> anyhow::Result<()> {
         engine: engine.clone(),
         about: Arc::new(about(&config, profile.clone())),
         refusals: Arc::new(Refusals::default()),
+        known: Arc::default(),
         mesh: mesh.clone(),
     };
     directory.announce(listener.local_addr()?, mesh.local_addr())?;
@@ -156,6 +157,7 @@ fn about(config: &NodeConfig, profile: Profile) -> About {
         profile,
         cluster: config.cluster.clone(),
         retention: config.retention,
+        replica_label: config.replica_label.clone(),
         tokens: config.tokens.clone(),
     }
 }

@@ -71,6 +71,11 @@ pub(crate) struct TypedNode {
     #[arg(long, value_name = "DURATION", env = "SHOAL_TOTALS", hide_env_values = true)]
     pub(crate) totals: Option<Span>,
 
+    /// Label by which redundant Prometheus servers tell themselves apart in remote write: each is a writer of its
+    /// own of one series, and the label is left out
+    #[arg(long, value_name = "NAME", env = "SHOAL_REPLICA_LABEL", hide_env_values = true)]
+    pub(crate) replica_label: Option<String>,
+
     /// How often the node writes its own and its host's metrics, 1s to 5m, or off [default: 15s]
     #[arg(long, value_name = "DURATION|off", env = "SHOAL_SELF_METRICS", hide_env_values = true)]
     pub(crate) self_metrics: Option<Every>,
@@ -113,6 +118,7 @@ impl TypedNode {
             open: self.open.or(other.open),
             retention: self.retention.or(other.retention),
             totals: self.totals.or(other.totals),
+            replica_label: self.replica_label.or(other.replica_label),
             self_metrics: self.self_metrics.or(other.self_metrics),
             log: self.log.or(other.log),
             log_format: self.log_format.or(other.log_format),

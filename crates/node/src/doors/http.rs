@@ -10,7 +10,7 @@ use shoal_model::limits::REQUEST_BYTES_MAX;
 use shoal_proto::v1;
 use shoal_replication::Readiness;
 
-use super::{Context, cluster, import, own, prometheus, remote_write};
+use super::{Context, cluster, import, otlp, own, prometheus, remote_write};
 use crate::engine::phase;
 use crate::figures;
 use crate::host;
@@ -24,6 +24,8 @@ pub(super) fn routes(context: Context) -> Router {
         .route("/api/v1/cluster", get(cluster_state))
         .route("/api/v1/import/prometheus", post(import::import))
         .route("/api/v1/write", post(remote_write::write))
+        .route("/v1/metrics", post(otlp::export_http))
+        .route("/api/v1/otlp/v1/metrics", post(otlp::export_http))
         .merge(prometheus::routes())
         .layer(DefaultBodyLimit::max(REQUEST_BYTES_MAX))
         .with_state(context)

@@ -12,6 +12,8 @@ pub enum Door {
     Import,
     /// Remote write.
     RemoteWrite,
+    /// OTLP by gRPC or HTTP; what is counted are data points.
+    Otlp,
     /// The node's own and its host's metrics.
     Itself,
 }
@@ -23,6 +25,7 @@ impl Door {
             Door::Grpc => "grpc",
             Door::Import => "import",
             Door::RemoteWrite => "remote_write",
+            Door::Otlp => "otlp",
             Door::Itself => "self",
         }
     }
