@@ -8,5 +8,9 @@
 mod harness;
 #[path = "clients/installed.rs"]
 mod installed;
+#[path = "clients/otlp.rs"]
+mod otlp;
 #[path = "clients/promtool.rs"]
 mod promtool;
+#[path = "clients/remote_write.rs"]
+mod remote_write;

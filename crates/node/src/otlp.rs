@@ -13,6 +13,8 @@
 mod labels;
 mod names;
 mod points;
+#[cfg(test)]
+mod tests;
 mod writers;
 
 use opentelemetry_proto::tonic::collector::metrics::v1::ExportMetricsServiceRequest;
