@@ -1,6 +1,7 @@
 //! A node's configuration, in two types: what was typed, in part and unchecked, and what is meant, whole and
 //! checked. Only the step from one to the other knows defaults.
 
+mod bytes;
 mod duration;
 mod file;
 mod resolve;
@@ -45,6 +46,8 @@ pub(crate) struct NodeConfig {
     pub(crate) retention: Duration,
     /// How long the last value of a counter that ended is kept.
     pub(crate) totals: Duration,
+    /// Bytes of journal kept for nodes that were away, beyond what is not flushed yet.
+    pub(crate) journal_bytes_max: u64,
     /// How often the node writes its own and its host's metrics; `None` for never.
     pub(crate) self_metrics: Option<Duration>,
 }

@@ -174,7 +174,12 @@ fn replica_config(config: &NodeConfig, hello: Hello, seed: u64) -> Config {
 }
 
 fn options(config: &NodeConfig) -> Options {
-    Options { retention: config.retention, totals: config.totals, ..Options::default() }
+    Options {
+        retention: config.retention,
+        totals: config.totals,
+        journal_bytes_max: config.journal_bytes_max,
+        ..Options::default()
+    }
 }
 
 async fn open_store(disk: RealDisk, origin: Origin, options: Options) -> anyhow::Result<Opened> {

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 
 use serde::Deserialize;
 
+use super::bytes::Bytes;
 use super::duration::{Every, Span};
 
 /// A node's settings as they were typed.
@@ -71,6 +72,11 @@ pub(crate) struct TypedNode {
     #[arg(long, value_name = "DURATION", env = "SHOAL_TOTALS", hide_env_values = true)]
     pub(crate) totals: Option<Span>,
 
+    /// Bytes of journal kept for nodes that were away, with k, M or G; who misses more fetches it window by window
+    /// [default: 1G]
+    #[arg(long, value_name = "BYTES", env = "SHOAL_JOURNAL", hide_env_values = true)]
+    pub(crate) journal: Option<Bytes>,
+
     /// How often the node writes its own and its host's metrics, 1s to 5m, or off [default: 15s]
     #[arg(long, value_name = "DURATION|off", env = "SHOAL_SELF_METRICS", hide_env_values = true)]
     pub(crate) self_metrics: Option<Every>,
@@ -113,6 +119,7 @@ impl TypedNode {
             open: self.open.or(other.open),
             retention: self.retention.or(other.retention),
             totals: self.totals.or(other.totals),
+            journal: self.journal.or(other.journal),
             self_metrics: self.self_metrics.or(other.self_metrics),
             log: self.log.or(other.log),
             log_format: self.log_format.or(other.log_format),

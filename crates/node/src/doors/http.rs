@@ -90,6 +90,7 @@ fn cluster_json(reply: v1::MembersReply) -> Value {
         warnings,
         holes,
         damage,
+        repair,
         complete_until,
     } = reply;
     let hole = |hole: v1::Hole| json!({"origin": hex(&hole.origin), "seq": hole.seq, "reason": hole.reason});
@@ -105,6 +106,19 @@ fn cluster_json(reply: v1::MembersReply) -> Value {
         "warnings": warnings,
         "holes": holes.into_iter().map(hole).collect::<Vec<_>>(),
         "damage": damage.into_iter().map(damage_json).collect::<Vec<_>>(),
+        "repair": repair.map(repair_json),
+    })
+}
+
+fn repair_json(repair: v1::Repair) -> Value {
+    let v1::Repair { lender, windows, windows_left, points, running_ms, left_ms } = repair;
+    json!({
+        "lender": hex(&lender),
+        "windows": windows,
+        "windows_left": windows_left,
+        "points": points,
+        "running_ms": running_ms,
+        "left_ms": (left_ms != 0).then_some(left_ms),
     })
 }
 
