@@ -29,3 +29,5 @@ mod rot;
 mod secrecy;
 #[path = "cluster/snapshot.rs"]
 mod snapshot;
+#[path = "cluster/statsd.rs"]
+mod statsd;
