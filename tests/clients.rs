@@ -10,3 +10,7 @@ mod harness;
 mod installed;
 #[path = "clients/promtool.rs"]
 mod promtool;
+#[path = "clients/push.rs"]
+mod push;
+#[path = "clients/statsd.rs"]
+mod statsd;

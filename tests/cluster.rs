@@ -21,6 +21,8 @@ mod killed;
 mod partition;
 #[path = "cluster/prometheus.rs"]
 mod prometheus;
+#[path = "cluster/push.rs"]
+mod push;
 #[path = "cluster/relay.rs"]
 mod relay;
 #[path = "cluster/rot.rs"]

@@ -9,6 +9,7 @@ mod ingest;
 mod intake;
 mod own;
 mod prometheus;
+mod push;
 mod query;
 mod refusals;
 mod remote_write;
