@@ -23,6 +23,8 @@ mod killed;
 mod partition;
 #[path = "cluster/prometheus.rs"]
 mod prometheus;
+#[path = "cluster/push.rs"]
+mod push;
 #[path = "cluster/relay.rs"]
 mod relay;
 #[path = "cluster/rot.rs"]
@@ -31,3 +33,5 @@ mod rot;
 mod secrecy;
 #[path = "cluster/snapshot.rs"]
 mod snapshot;
+#[path = "cluster/statsd.rs"]
+mod statsd;

@@ -50,6 +50,10 @@ pub(crate) struct NodeConfig {
     pub(crate) journal_bytes_max: u64,
     /// How often the node writes its own and its host's metrics; `None` for never.
     pub(crate) self_metrics: Option<Duration>,
+    /// Where StatsD lines come (UDP); port 0 takes a free one.
+    pub(crate) statsd: Option<SocketAddr>,
+    /// Upper bounds of the histograms that StatsD timers become, in ascending order.
+    pub(crate) statsd_buckets: Vec<f64>,
 }
 
 /// A configuration that no node can run with; the operator must correct it. Nothing was started or changed.

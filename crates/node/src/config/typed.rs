@@ -81,6 +81,21 @@ pub(crate) struct TypedNode {
     #[arg(long, value_name = "DURATION|off", env = "SHOAL_SELF_METRICS", hide_env_values = true)]
     pub(crate) self_metrics: Option<Every>,
 
+    /// Where StatsD and DogStatsD lines come (UDP); port 0 takes a free one [default: nowhere]
+    #[arg(long, value_name = "ADDR", env = "SHOAL_STATSD", hide_env_values = true)]
+    pub(crate) statsd: Option<SocketAddr>,
+
+    /// Upper bounds of the histograms that StatsD timers (in seconds), histograms and distributions become
+    /// [default: 0.005,0.01,0.025,0.05,0.1,0.25,0.5,1,2.5,5,10]
+    #[arg(
+        long,
+        value_name = "BOUNDS",
+        value_delimiter = ',',
+        env = "SHOAL_STATSD_BUCKETS",
+        hide_env_values = true
+    )]
+    pub(crate) statsd_buckets: Option<Vec<f64>>,
+
     /// What to log to stderr: error, warn, info, debug, trace, or a filter such as info,shoal=debug [default: info]
     #[arg(long, value_name = "FILTER", env = "SHOAL_LOG", hide_env_values = true)]
     pub(crate) log: Option<String>,
@@ -121,6 +136,8 @@ impl TypedNode {
             totals: self.totals.or(other.totals),
             journal: self.journal.or(other.journal),
             self_metrics: self.self_metrics.or(other.self_metrics),
+            statsd: self.statsd.or(other.statsd),
+            statsd_buckets: self.statsd_buckets.or(other.statsd_buckets),
             log: self.log.or(other.log),
             log_format: self.log_format.or(other.log_format),
         }

@@ -4,13 +4,13 @@ use axum::Router;
 use axum::extract::{DefaultBodyLimit, Query, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Json, Response};
-use axum::routing::{get, post};
+use axum::routing::{get, post, put};
 use serde_json::{Value, json};
 use shoal_model::limits::REQUEST_BYTES_MAX;
 use shoal_proto::v1;
 use shoal_replication::Readiness;
 
-use super::{Context, cluster, import, own, prometheus, remote_write};
+use super::{Context, cluster, import, own, prometheus, push, remote_write};
 use crate::engine::phase;
 use crate::figures;
 use crate::host;
@@ -23,10 +23,17 @@ pub(super) fn routes(context: Context) -> Router {
         .route("/metrics", get(metrics))
         .route("/api/v1/cluster", get(cluster_state))
         .route("/api/v1/import/prometheus", post(import::import))
+        .route("/metrics/job/{*group}", gateway())
+        .route("/metrics/job@base64/{*group}", gateway())
         .route("/api/v1/write", post(remote_write::write))
         .merge(prometheus::routes())
         .layer(DefaultBodyLimit::max(REQUEST_BYTES_MAX))
         .with_state(context)
+}
+
+/// What Pushgateway does with a group.
+fn gateway() -> axum::routing::MethodRouter<Context> {
+    put(push::gateway).post(push::gateway).delete(push::gateway)
 }
 
 /// An error in Prometheus' own form.
