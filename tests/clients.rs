@@ -12,5 +12,9 @@ mod installed;
 mod otlp;
 #[path = "clients/promtool.rs"]
 mod promtool;
+#[path = "clients/push.rs"]
+mod push;
 #[path = "clients/remote_write.rs"]
 mod remote_write;
+#[path = "clients/statsd.rs"]
+mod statsd;

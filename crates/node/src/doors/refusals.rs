@@ -16,6 +16,10 @@ pub enum Door {
     Otlp,
     /// The node's own and its host's metrics.
     Itself,
+    /// StatsD: the values of the lines that came.
+    Statsd,
+    /// StatsD: the points that they came to.
+    StatsdTotals,
 }
 
 impl Door {
@@ -27,6 +31,8 @@ impl Door {
             Door::RemoteWrite => "remote_write",
             Door::Otlp => "otlp",
             Door::Itself => "self",
+            Door::Statsd => "statsd",
+            Door::StatsdTotals => "statsd_totals",
         }
     }
 }

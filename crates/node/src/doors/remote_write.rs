@@ -1,7 +1,7 @@
 //! `POST /api/v1/write`: remote write, 1.0 and 2.0 told apart by the content type. What is refused gets 400, because
 //! the same bytes would be refused again, and says how much of it is stored; what may be had later gets 429 or 503.
 
-mod intake;
+mod rows;
 
 use axum::body::Bytes;
 use axum::extract::State;
@@ -14,7 +14,7 @@ use shoal_replication::{Acks, Receipt};
 
 use super::refusals::Door;
 use super::{Context, http, import};
-use intake::Tally;
+use rows::Tally;
 
 /// The message of 2.0, as its content type names it.
 const V2_MESSAGE: &str = "io.prometheus.write.v2.Request";
@@ -73,7 +73,7 @@ async fn take(context: &Context, asked: &Asked, body: &[u8], tally: &mut Tally) 
             return http::error(StatusCode::BAD_REQUEST, "bad_data", &malformed.to_string());
         }
     };
-    match intake::write(context, asked.writer, &columns, asked.acks, tally).await {
+    match rows::write(context, asked.writer, &columns, asked.acks, tally).await {
         Ok(receipt) => stored(receipt, tally),
         Err(error) => import::write_error(&error),
     }

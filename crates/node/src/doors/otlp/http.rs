@@ -1,8 +1,6 @@
 //! OTLP over HTTP: the body is protobuf or JSON, as its content type says, and may be packed by gzip. The answer is of
 //! the same kind; an error is a `google.rpc.Status`, as the protocol wants it.
 
-use std::io::Read;
-
 use axum::body::Bytes;
 use axum::extract::State;
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
@@ -21,6 +19,7 @@ use super::{ExportError, Exported, export as take};
 use crate::doors::refusals::Door;
 use crate::doors::{Context, import};
 use crate::engine::WriteError;
+use crate::gzip;
 
 /// How messages are written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -98,7 +97,9 @@ fn read(
     let acks = acks.map_err(|error| Failure::bad(format!("{}: {error}", own_header::ACKS)))?;
     let unpacked = match text(header::CONTENT_ENCODING.as_str()) {
         None | Some("identity") => None,
-        Some("gzip") => Some(gunzip(body)?),
+        Some("gzip") => {
+            Some(gzip::gunzip(body, REQUEST_BYTES_MAX).map_err(|error| Failure::bad(error.to_string()))?)
+        }
         Some(other) => {
             return Err(Failure::bad(format!("content-encoding {other:?}: gzip or none is wanted")));
         }
@@ -110,18 +111,6 @@ fn read(
     };
     let bad = |error| Failure::bad(format!("the body is no ExportMetricsServiceRequest: {error}"));
     Ok((request.map_err(bad)?, acks))
-}
-
-/// Stops one byte after the limit: a small body must not become a large one.
-fn gunzip(body: &[u8]) -> Result<Vec<u8>, Failure> {
-    let mut out = Vec::new();
-    let mut limited = flate2::read::MultiGzDecoder::new(body).take(REQUEST_BYTES_MAX as u64 + 1);
-    limited.read_to_end(&mut out).map_err(|error| Failure::bad(format!("the body is no gzip: {error}")))?;
-    if out.len() > REQUEST_BYTES_MAX {
-        let text = format!("the body is over the limit of {REQUEST_BYTES_MAX} bytes after decompression");
-        return Err(Failure::bad(text));
-    }
-    Ok(out)
 }
 
 impl Form {
