@@ -117,7 +117,7 @@ impl Node {
 
     /// GET of a path; status and body.
     pub async fn get(&self, path: &str) -> Option<(u16, String)> {
-        self.request(&format!("GET {path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n")).await
+        self.request(format!("GET {path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n").as_bytes()).await
     }
 
     /// POST of a body; status, headers and body in one text.
@@ -125,7 +125,7 @@ impl Node {
         let len = body.len();
         let head =
             format!("POST {path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\ncontent-length: {len}\r\n\r\n");
-        self.request(&(head + body)).await
+        self.request((head + body).as_bytes()).await
     }
 
     /// POST of a form; status, headers and body in one text.
@@ -136,15 +136,29 @@ impl Node {
             "POST {path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\ncontent-type: {kind}\r\n\
              content-length: {len}\r\n\r\n"
         );
-        self.request(&(head + form)).await
+        self.request((head + form).as_bytes()).await
     }
 
-    async fn request(&self, request: &str) -> Option<(u16, String)> {
+    /// POST of bytes with headers; status, headers and body in one text.
+    pub async fn post_bytes(
+        &self,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: &[u8],
+    ) -> Option<(u16, String)> {
+        let mut head = format!("POST {path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n");
+        headers.iter().for_each(|(name, value)| head += &format!("{name}: {value}\r\n"));
+        head += &format!("content-length: {}\r\n\r\n", body.len());
+        self.request(&[head.as_bytes(), body].concat()).await
+    }
+
+    async fn request(&self, request: &[u8]) -> Option<(u16, String)> {
         let talk = async {
             let mut stream = TcpStream::connect(self.client).await.ok()?;
-            stream.write_all(request.as_bytes()).await.ok()?;
-            let mut answer = String::new();
-            stream.read_to_string(&mut answer).await.ok()?;
+            stream.write_all(request).await.ok()?;
+            let mut answer = Vec::new();
+            stream.read_to_end(&mut answer).await.ok()?;
+            let answer = String::from_utf8_lossy(&answer).into_owned();
             let status = answer.split(' ').nth(1)?.parse().ok()?;
             Some((status, answer))
         };

@@ -7,8 +7,9 @@ use super::Malformed;
 use super::column::{Columns, ExemplarRow, MetadataRow};
 use super::wire::{Fields, Value};
 
-/// Bytes of a tag and a length in front of a message of labels.
-const LABEL_TAG: u32 = 1;
+/// The field of a series that holds a label, and its key on the wire.
+const LABEL: u32 = 1;
+const LABEL_KEY: u8 = 0x0a;
 
 /// Reads a request.
 pub fn decode(wire: &[u8]) -> Result<Columns<'_>, Malformed> {
@@ -33,10 +34,11 @@ fn take_series<'a>(columns: &mut Columns<'a>, message: &'a [u8]) -> Result<(), M
         let begin = message.len() - fields.left();
         let Some((number, value)) = fields.next()? else { break };
         match number {
-            LABEL_TAG => {
+            LABEL => {
                 value.bytes()?;
                 is_whole &= first.is_none() || last == begin;
                 first.get_or_insert(begin);
+                fields.skip_short(LABEL_KEY);
                 last = message.len() - fields.left();
             }
             2 => columns.push_point(sample(value.bytes()?)?)?,
@@ -62,7 +64,7 @@ fn gather(columns: &mut Columns<'_>, message: &[u8]) -> Result<(u32, u32), Malfo
     loop {
         let begin = message.len() - fields.left();
         let Some((number, _)) = fields.next()? else { break };
-        if number == LABEL_TAG {
+        if number == LABEL {
             let end = message.len() - fields.left();
             columns.gather().extend_from_slice(message.get(begin..end).unwrap_or_default());
         }
@@ -72,6 +74,14 @@ fn gather(columns: &mut Columns<'_>, message: &[u8]) -> Result<(u32, u32), Malfo
 
 #[inline]
 fn sample(message: &[u8]) -> Result<Point, Malformed> {
+    // As senders write it: the value, then the time.
+    if let Some(([0x09, value @ .., 0x10], time)) = message.split_first_chunk::<10>() {
+        let mut rest = Fields::new(time);
+        let point = Point::new(rest.varint()? as i64, f64::from_le_bytes(*value));
+        if rest.left() == 0 {
+            return Ok(point);
+        }
+    }
     let mut point = Point::new(0, 0.0);
     let mut fields = Fields::new(message);
     while let Some((number, value)) = fields.next()? {

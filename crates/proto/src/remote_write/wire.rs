@@ -31,6 +31,17 @@ impl<'a> Fields<'a> {
         self.rest.len()
     }
 
+    /// Passes over fields of bytes with this key, as long as they are short.
+    #[inline]
+    pub(super) fn skip_short(&mut self, key: u8) {
+        while let [first, len @ ..0x80, rest @ ..] = self.rest
+            && *first == key
+            && let Some(rest) = rest.get(usize::from(*len)..)
+        {
+            self.rest = rest;
+        }
+    }
+
     /// The next field, if there is one.
     #[inline]
     pub(super) fn next(&mut self) -> Result<Option<Field<'a>>, Malformed> {
