@@ -4,6 +4,7 @@
 mod answer;
 mod driver;
 mod lensed;
+mod notes;
 
 use std::time::Duration;
 
@@ -13,13 +14,14 @@ use shoal_replication::{
     Acks, Counters, ForgetError, Member, MemberStatus, Readiness, Receipt, RepairStatus, Replica,
     SubmitError, TooFewCopies, Totals,
 };
-use shoal_store::{FrameId, KnownPoints, SnapshotSize};
+use shoal_store::{FrameId, KnownPoints, SharedAnnotations, SnapshotSize, Tag};
 use shoal_transport::{Arrival, Mesh};
 use thiserror::Error;
 use tokio::sync::{mpsc, oneshot, watch};
 
 pub use answer::{Answer, PartValue, Question, SeriesValue, Snapshot, TooManySeries};
 pub use lensed::{Lensed, shown_labels};
+pub use notes::Notes;
 
 /// Requests that wait for the loop; doors wait when it is full.
 const MAILBOX: usize = 1024;
@@ -148,12 +150,13 @@ pub struct Status {
     pub warnings: Vec<String>,
 }
 
+type Records = Vec<(Tag, Vec<u8>)>;
 type WriteReply = oneshot::Sender<Result<Written, WriteError>>;
 
 enum Command {
-    Write { batch: Batch, acks: Acks, reply: WriteReply },
+    Write { batch: Batch, notes: Records, acks: Acks, reply: WriteReply },
     Place { streams: Vec<Stream>, reply: oneshot::Sender<Result<Placed, WriteError>> },
-    WriteKnown { revision: u64, known: KnownPoints, acks: Acks, reply: WriteReply },
+    WriteKnown { revision: u64, known: KnownPoints, notes: Records, acks: Acks, reply: WriteReply },
     Snapshot { tokens: Vec<FrameId>, reply: oneshot::Sender<Result<Snapshot, ReadError>> },
     Status { reply: oneshot::Sender<Status> },
     Forget { target: String, reply: oneshot::Sender<Result<Member, ForgetError>> },
@@ -179,6 +182,7 @@ pub struct Wiring {
 pub struct Engine {
     commands: mpsc::Sender<Command>,
     readiness: watch::Receiver<Readiness>,
+    annotations: SharedAnnotations,
     node: NodeId,
 }
 
@@ -186,9 +190,10 @@ impl Engine {
     /// Starts the loop. The task ends when the node must stop, and says why if that is a failure.
     pub fn start(wiring: Wiring, node: NodeId) -> (Self, tokio::task::JoinHandle<anyhow::Result<()>>) {
         let (commands, mailbox) = mpsc::channel(MAILBOX);
+        let annotations = wiring.replica.store().annotations().clone();
         let (readiness, watched) = watch::channel(wiring.replica.readiness());
         let task = tokio::spawn(driver::run(wiring, mailbox, readiness));
-        (Self { commands, readiness: watched, node }, task)
+        (Self { commands, readiness: watched, annotations, node }, task)
     }
 
     /// This node.
@@ -203,7 +208,13 @@ impl Engine {
 
     /// Writes a batch and waits for its copies.
     pub async fn write(&self, batch: Batch, acks: Acks) -> Result<Written, WriteError> {
-        self.ask(|reply| Command::Write { batch, acks, reply }).await?
+        self.write_noted(batch, Notes::default(), acks).await
+    }
+
+    /// The same with what is told beside the points.
+    pub async fn write_noted(&self, batch: Batch, notes: Notes, acks: Acks) -> Result<Written, WriteError> {
+        let notes = notes.into_records(&self.annotations);
+        self.ask(|reply| Command::Write { batch, notes, acks, reply }).await?
     }
 
     /// The places of streams that are about to be written to; new ones are taken into the catalogue.
@@ -216,9 +227,11 @@ impl Engine {
         &self,
         revision: u64,
         known: KnownPoints,
+        notes: Notes,
         acks: Acks,
     ) -> Result<Written, WriteError> {
-        self.ask(|reply| Command::WriteKnown { revision, known, acks, reply }).await?
+        let notes = notes.into_records(&self.annotations);
+        self.ask(|reply| Command::WriteKnown { revision, known, notes, acks, reply }).await?
     }
 
     /// Answers a question; the loop goes on meanwhile.

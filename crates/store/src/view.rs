@@ -7,6 +7,7 @@ use std::ops::RangeInclusive;
 use shoal_merge::{Digest, order};
 use shoal_model::{Family, Kind, Labels, Matcher, Point, Writer, time};
 
+use crate::annotations::{Annotations, SharedAnnotations};
 use crate::base::Base;
 use crate::block::{Block, Columns, ShardDigests, ShardMix};
 use crate::catalogue::{SeriesEntry, SharedCatalogue};
@@ -26,6 +27,7 @@ pub struct View {
     pub(crate) base: Base,
     pub(crate) horizon_ms: i64,
     pub(crate) catalogue: SharedCatalogue,
+    pub(crate) annotations: SharedAnnotations,
     pub(crate) damage: DamageMarks,
     pub(crate) findings: Findings,
 }
@@ -80,6 +82,11 @@ pub struct StreamRead {
 }
 
 impl View {
+    /// What metrics mean, and exemplars, as they are now.
+    pub fn annotations(&self) -> std::sync::RwLockReadGuard<'_, Annotations> {
+        self.annotations.read()
+    }
+
     /// Adds a stream's points within a range of milliseconds, in order of time. Below the horizon a counter has
     /// its greatest point only, and other streams have none. On an error what is whole was added.
     pub fn read(

@@ -1,5 +1,5 @@
 //! The calls that need no series: formatting, the build, and valid empty answers for what does not exist here
-//! (rules, alerts, exemplars, metadata).
+//! (rules, alerts).
 
 use axum::response::Response;
 use serde_json::{Value as Json, json};
@@ -26,16 +26,6 @@ fn parsed(params: &Params, show: impl FnOnce(&shoal_query::Expr) -> Json) -> Res
         Ok(json::data(&show(&expr), Vec::new()))
     };
     shown().unwrap_or_else(Refusal::into_response)
-}
-
-/// `/api/v1/query_exemplars`: none are kept, but the query has to be one.
-pub(super) async fn exemplars(params: Params) -> Response {
-    parsed(&params, |_| json!([]))
-}
-
-/// `/api/v1/metadata`: none is kept.
-pub(super) async fn metadata() -> Response {
-    json::data(&json!({}), Vec::new())
 }
 
 /// `/api/v1/rules`: there are none.
