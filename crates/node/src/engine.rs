@@ -10,11 +10,11 @@ use std::time::Duration;
 use shoal_membership::Membership;
 use shoal_model::{Batch, NodeId, Phase};
 use shoal_replication::{
-    Acks, Counters, ForgetError, Member, MemberStatus, Readiness, Receipt, Replica, SubmitError,
+    Acks, Counters, Faults, ForgetError, Member, MemberStatus, Readiness, Receipt, Replica, SubmitError,
     TooFewCopies, Totals,
 };
 use shoal_store::{FrameId, SnapshotSize};
-use shoal_transport::{Arrival, Mesh};
+use shoal_transport::{Arrivals, Mesh};
 use thiserror::Error;
 use tokio::sync::{mpsc, oneshot, watch};
 
@@ -118,8 +118,10 @@ pub struct Status {
     pub members: Vec<MemberStatus>,
     /// What is held.
     pub totals: Totals,
-    /// What was refused or repaired.
+    /// What became of the frames of others.
     pub counters: Counters,
+    /// What was refused of other nodes.
+    pub faults: Faults,
     /// What answers hash.
     pub frontier: u128,
     /// Frames that were held and cannot be read any more.
@@ -149,7 +151,7 @@ pub struct Wiring {
     /// Carries messages to peers.
     pub mesh: Mesh,
     /// Peers' messages, gossip left out.
-    pub arrivals: mpsc::Receiver<Arrival>,
+    pub arrivals: Arrivals,
     /// Gossip.
     pub membership: Membership,
 }

@@ -6,6 +6,8 @@
 //! - [`member`]: who belongs to the cluster, as a join of records
 //! - [`peer`]: what is known of one other node: its link, what it holds, what was pushed
 //! - [`write`]: writes that wait for copies
+//! - [`fault`]: what was refused of other nodes
+//! - `own_bytes`: how many bytes our own frames take
 //! - `complete`: how far answers are complete
 //! - [`wire`]: the messages between nodes
 //! - [`limits`]: the constants, each with its reason
@@ -13,13 +15,16 @@
 //! It opens no socket, reads no clock and starts no thread.
 
 mod complete;
+pub mod fault;
 pub mod limits;
 pub mod member;
+mod own_bytes;
 pub mod peer;
 pub mod replica;
 pub mod wire;
 pub mod write;
 
+pub use fault::{Fault, Faults};
 pub use member::{Member, Members, Status};
 pub use replica::{
     Config, Counters, Event, ForgetError, MemberStatus, Readiness, Replica, SubmitError, Totals, Transmit,
