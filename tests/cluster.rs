@@ -7,6 +7,8 @@
 mod acknowledged;
 #[path = "cluster/bad_input.rs"]
 mod bad_input;
+#[path = "cluster/cuts.rs"]
+mod cuts;
 #[path = "cluster/doors.rs"]
 mod doors;
 #[path = "cluster/exact.rs"]

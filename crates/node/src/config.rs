@@ -47,6 +47,8 @@ pub(crate) struct NodeConfig {
     pub(crate) totals: Duration,
     /// How often the node writes its own and its host's metrics; `None` for never.
     pub(crate) self_metrics: Option<Duration>,
+    /// How long gossip remembers a node that is silent; `None` for as long as it can.
+    pub(crate) gossip_grace: Option<Duration>,
 }
 
 /// A configuration that no node can run with; the operator must correct it. Nothing was started or changed.

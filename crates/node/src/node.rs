@@ -44,7 +44,8 @@ pub async fn run(config: NodeConfig) -> anyhow::Result<()> {
 
     let gossip = gossip(arrivals.take_gossip());
     let link = Gossip(mesh.clone());
-    let membership_config = MembershipConfig::new(config.cluster.clone(), config.join.clone());
+    let mut membership_config = MembershipConfig::new(config.cluster.clone(), config.join.clone());
+    membership_config.grace = config.gossip_grace.unwrap_or(membership_config.grace);
     let membership = Membership::spawn(membership_config, profile.clone(), link, gossip).await?;
     let wiring = Wiring { replica, mesh: mesh.clone(), arrivals, membership };
     let (engine, mut task) = Engine::start(wiring, identity.node);

@@ -49,6 +49,7 @@ impl TypedNode {
             totals: self
                 .totals
                 .map_or(self.retention.unwrap_or(RETENTION).0.saturating_mul(TOTALS), |span| span.0),
+            gossip_grace: self.gossip_grace.map(|span| span.0),
             self_metrics: self_metrics(self.self_metrics.unwrap_or(SELF_METRICS))?,
         })
     }

@@ -75,6 +75,10 @@ pub(crate) struct TypedNode {
     #[arg(long, value_name = "DURATION|off", env = "SHOAL_SELF_METRICS", hide_env_values = true)]
     pub(crate) self_metrics: Option<Every>,
 
+    /// How long gossip remembers a node that is silent, 15m at the most; tests shorten it [default: 15m]
+    #[arg(long, value_name = "DURATION", env = "SHOAL_GOSSIP_GRACE", hide_env_values = true, hide = true)]
+    pub(crate) gossip_grace: Option<Span>,
+
     /// What to log to stderr: error, warn, info, debug, trace, or a filter such as info,shoal=debug [default: info]
     #[arg(long, value_name = "FILTER", env = "SHOAL_LOG", hide_env_values = true)]
     pub(crate) log: Option<String>,
@@ -114,6 +118,7 @@ impl TypedNode {
             retention: self.retention.or(other.retention),
             totals: self.totals.or(other.totals),
             self_metrics: self.self_metrics.or(other.self_metrics),
+            gossip_grace: self.gossip_grace.or(other.gossip_grace),
             log: self.log.or(other.log),
             log_format: self.log_format.or(other.log_format),
         }
