@@ -5,6 +5,8 @@
 
 #[path = "cluster/acknowledged.rs"]
 mod acknowledged;
+#[path = "cluster/backpressure.rs"]
+mod backpressure;
 #[path = "cluster/bad_input.rs"]
 mod bad_input;
 #[path = "cluster/cuts.rs"]
@@ -19,6 +21,8 @@ mod failures;
 mod harness;
 #[path = "cluster/killed.rs"]
 mod killed;
+#[path = "cluster/membership.rs"]
+mod membership;
 #[path = "cluster/partition.rs"]
 mod partition;
 #[path = "cluster/prometheus.rs"]

@@ -6,6 +6,7 @@ mod cluster;
 mod http;
 mod import;
 mod ingest;
+mod intake;
 mod own;
 mod prometheus;
 mod query;
@@ -18,6 +19,7 @@ use std::time::Duration;
 
 use crate::engine::Engine;
 
+pub use intake::Intake;
 pub use own::figures as own_figures;
 pub use refusals::{Door, Refusals};
 pub use server::serve;
@@ -31,6 +33,8 @@ pub struct Context {
     pub about: Arc<About>,
     /// What was accepted and refused so far.
     pub refusals: Arc<Refusals>,
+    /// The requests in work.
+    pub intake: Arc<Intake>,
     /// The transport, for its figures.
     pub mesh: shoal_transport::Mesh,
 }

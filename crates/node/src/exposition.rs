@@ -10,6 +10,7 @@ mod write;
 use std::borrow::Cow;
 use std::collections::HashMap;
 
+use shoal_model::limits::BATCH_STREAMS_MAX;
 use shoal_model::{Kind, LabelError, Labels, Point, Stream, StreamPoints, Writer};
 
 use line::{Pair, SyntaxError};
@@ -60,13 +61,17 @@ enum LineError {
 }
 
 /// Reads a text. Points without a time take `default_time_ms`, and are refused where there is none; `extra`
-/// labels are added to every series that does not have them.
+/// labels are added to every series that does not have them. Reading ends where there are more streams than any
+/// write may bring: such a text is refused whole by who admits it.
 pub(crate) fn parse(text: &[u8], default_time_ms: Option<i64>, extra: &[(String, String)]) -> Parsed {
     let mut reader = Reader { default_time_ms, extra, places: HashMap::new(), parsed: Parsed::default() };
     let mut pairs = Vec::new();
     for (index, line) in text.split(|&byte| byte == b'\n').enumerate() {
         if let Err(error) = reader.take_line(line, &mut pairs) {
             reader.refuse(index + 1, &error);
+        }
+        if reader.parsed.streams.len() > BATCH_STREAMS_MAX {
+            break;
         }
     }
     reader.parsed

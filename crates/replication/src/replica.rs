@@ -128,7 +128,7 @@ pub enum SubmitError {
     #[error(transparent)]
     TooFewMembers(TooFewCopies),
     /// Too many writes wait for copies; try again later.
-    #[error("{PENDING_MAX} writes wait for copies already; try again later or at another node")]
+    #[error("too many writes wait for their copies already: try again later or at another node")]
     Busy,
     /// The store's own reason.
     #[error(transparent)]

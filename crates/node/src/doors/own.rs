@@ -135,7 +135,16 @@ fn doors(context: &Context) -> Vec<Figure> {
         let labels = vec![("door", door.word().to_owned()), ("reason", reason.to_owned())];
         counter("shoal_points_refused_total", "Points refused by door and reason.", labels, points)
     });
-    accepted.chain(refused).collect()
+    let requests = [
+        gauge("shoal_request_bytes", "Bytes of the requests in work.", vec![], context.intake.spent()),
+        counter(
+            "shoal_requests_refused_total",
+            "Requests refused because too many were in work.",
+            vec![],
+            context.intake.refused(),
+        ),
+    ];
+    accepted.chain(refused).chain(requests).collect()
 }
 
 fn transport(context: &Context) -> Vec<Figure> {
