@@ -54,6 +54,8 @@ pub(crate) struct NodeConfig {
     pub(crate) statsd: Option<SocketAddr>,
     /// Upper bounds of the histograms that StatsD timers become, in ascending order.
     pub(crate) statsd_buckets: Vec<f64>,
+    /// How long gossip remembers a node that is silent; `None` for as long as it can.
+    pub(crate) gossip_grace: Option<Duration>,
 }
 
 /// A configuration that no node can run with; the operator must correct it. Nothing was started or changed.

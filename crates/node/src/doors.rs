@@ -3,6 +3,7 @@
 
 mod access;
 mod cluster;
+mod gathered;
 mod http;
 mod import;
 mod ingest;
@@ -21,6 +22,7 @@ use std::time::Duration;
 
 use crate::engine::Engine;
 
+pub use intake::Intake;
 pub use own::figures as own_figures;
 pub use refusals::{Door, Refusals};
 pub use server::serve;
@@ -34,6 +36,8 @@ pub struct Context {
     pub about: Arc<About>,
     /// What was accepted and refused so far.
     pub refusals: Arc<Refusals>,
+    /// The requests in work.
+    pub intake: Arc<Intake>,
     /// The transport, for its figures.
     pub mesh: shoal_transport::Mesh,
 }

@@ -251,9 +251,7 @@ impl Replica {
     }
 
     fn take_terms(&mut self, now: Duration, mut repair: Repair, terms: Terms) {
-        let own = self.config.origin;
-        if terms.frontier.get(own) > self.store.applied().get(own) {
-            self.counters.frames_forged += 1;
+        if !self.is_credible(repair.lender, terms.frontier.iter()) {
             return self.give_up(now, repair, "the lender claims frames of ours that we never wrote");
         }
         let owed = self.store.debt().map(|debt| debt.frontier.clone()).unwrap_or_default();
