@@ -122,6 +122,8 @@ pub enum Event {
         /// How long it took.
         took: Duration,
     },
+    /// A frame is lost: no member has it, and its points are given up.
+    Voided(shoal_store::FrameId),
     /// It could not go on; it is begun anew with another node, or later.
     RepairGivenUp {
         /// From which node.
@@ -168,6 +170,8 @@ pub struct Counters {
     pub frames_known: u64,
     /// Pulls sent.
     pub pulls: u64,
+    /// Frames given up because no member had them.
+    pub frames_voided: u64,
 }
 
 /// The replication state machine of one node.

@@ -83,7 +83,7 @@ impl Replica {
     /// Pulls from a random reachable peer that holds something else than we have; from all where one of them could
     /// not fill a gap.
     fn compare(&mut self, now: Duration) {
-        if self.has_gap() {
+        if self.is_lacking() {
             let peers = self.peers.iter().filter(|(_, peer)| peer.is_reachable(now));
             let nodes: Vec<_> = peers.map(|(node, _)| *node).collect();
             return nodes.into_iter().for_each(|node| self.pull(now, node));

@@ -238,7 +238,7 @@ impl Store {
             table,
             checkpoint,
             applied: self.applied.clone(),
-            holes: self.holes.keys().copied().collect(),
+            holes: self.lacking().collect(),
             members: self.members.clone(),
             settlement: None,
         });
@@ -414,6 +414,7 @@ impl Store {
         self.manifest.applied = frozen.applied.iter().collect();
         self.manifest.holes = frozen.holes;
         self.manifest.members = frozen.members;
+        self.forget_unread();
         self.background.manifest_is_old = true;
         if let Some(settlement) = frozen.settlement {
             self.settled(settlement);
