@@ -10,6 +10,7 @@ mod replay;
 mod scrubbing;
 mod serve;
 mod snapshotting;
+mod sweeping;
 
 use std::collections::BTreeMap;
 use std::io;
@@ -156,6 +157,7 @@ pub struct Store {
     findings: Findings,
     snapshotting: snapshotting::Snapshotting,
     scrubbing: scrubbing::Scrubbing,
+    sweeping: sweeping::Sweeping,
 }
 
 impl Store {
@@ -237,6 +239,7 @@ impl Store {
             catalogue: self.catalogue.clone(),
             damage: self.manifest.damage.clone(),
             findings: self.findings.clone(),
+            _epoch: self.sweeping.epoch(),
         }
     }
 

@@ -86,6 +86,7 @@ impl Store {
             findings: Findings::default(),
             snapshotting: Default::default(),
             scrubbing: Default::default(),
+            sweeping: Default::default(),
             manifest,
             disk,
         };
