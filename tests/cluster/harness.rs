@@ -28,6 +28,8 @@ pub struct Node {
     pub client: SocketAddr,
     /// Where its peers' socket really is.
     pub peer: SocketAddr,
+    /// A command, with arguments, that the node's own command line follows.
+    pub wrapper: Vec<String>,
     extra: Vec<String>,
     child: Option<Child>,
 }
@@ -43,14 +45,17 @@ impl Node {
     fn new(dir: &Path, name: &str, extra: &[&str]) -> Self {
         let any = ([127, 0, 0, 1], 0).into();
         let extra = extra.iter().map(|&flag| flag.to_owned()).collect();
-        Self { name: name.into(), data: dir.join(name), client: any, peer: any, extra, child: None }
+        let (name, data) = (name.to_owned(), dir.join(name));
+        Self { name, data, client: any, peer: any, wrapper: Vec::new(), extra, child: None }
     }
 
     /// Starts the process, on the same ports as before, and waits until it has told its addresses.
     pub async fn start(&mut self, join: &[SocketAddr]) {
         let _ = fs::remove_file(self.data.join("addresses"));
         let log = fs::File::options().create(true).append(true).open(self.log()).expect("the log opens");
-        let mut command = Command::new(env!("CARGO_BIN_EXE_shoal"));
+        let mut line = self.wrapper.iter().map(String::as_str).chain([env!("CARGO_BIN_EXE_shoal")]);
+        let mut command = Command::new(line.next().expect("a program"));
+        command.args(line);
         command.args(["node", "--name", &self.name, "--self-metrics", "off"]).arg("--data").arg(&self.data);
         command
             .args(["--listen", &self.client.to_string(), "--peer", &self.peer.to_string()])
@@ -96,6 +101,11 @@ impl Node {
         self.signal(Signal::TERM);
         let mut child = self.child.take().expect("the node runs");
         tokio::task::spawn_blocking(move || child.wait()).await.expect("no panic").expect("the node ends")
+    }
+
+    /// The number of the process.
+    pub fn process_id(&self) -> u32 {
+        self.child.as_ref().expect("the node runs").id()
     }
 
     /// Sends a signal.
