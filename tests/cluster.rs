@@ -19,6 +19,8 @@ mod doors;
 mod exact;
 #[path = "cluster/failures.rs"]
 mod failures;
+#[path = "cluster/full_disk.rs"]
+mod full_disk;
 #[path = "cluster/harness.rs"]
 mod harness;
 #[path = "cluster/killed.rs"]

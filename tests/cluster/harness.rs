@@ -30,6 +30,8 @@ pub struct Node {
     pub peer: SocketAddr,
     /// Where StatsD lines go, if it was asked for.
     pub statsd: Option<SocketAddr>,
+    /// A command, with arguments, that the node's own command line follows.
+    pub wrapper: Vec<String>,
     extra: Vec<String>,
     child: Option<Child>,
 }
@@ -51,6 +53,7 @@ impl Node {
             client: any,
             peer: any,
             statsd: None,
+            wrapper: Vec::new(),
             extra,
             child: None,
         }
@@ -60,7 +63,9 @@ impl Node {
     pub async fn start(&mut self, join: &[SocketAddr]) {
         let _ = fs::remove_file(self.data.join("addresses"));
         let log = fs::File::options().create(true).append(true).open(self.log()).expect("the log opens");
-        let mut command = Command::new(env!("CARGO_BIN_EXE_shoal"));
+        let mut line = self.wrapper.iter().map(String::as_str).chain([env!("CARGO_BIN_EXE_shoal")]);
+        let mut command = Command::new(line.next().expect("a program"));
+        command.args(line);
         command.args(["node", "--name", &self.name, "--self-metrics", "off"]).arg("--data").arg(&self.data);
         command
             .args(["--listen", &self.client.to_string(), "--peer", &self.peer.to_string()])
@@ -107,6 +112,11 @@ impl Node {
         self.signal(Signal::TERM);
         let mut child = self.child.take().expect("the node runs");
         tokio::task::spawn_blocking(move || child.wait()).await.expect("no panic").expect("the node ends")
+    }
+
+    /// The number of the process.
+    pub fn process_id(&self) -> u32 {
+        self.child.as_ref().expect("the node runs").id()
     }
 
     /// Sends a signal.

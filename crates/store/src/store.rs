@@ -11,6 +11,7 @@ mod replay;
 mod scrubbing;
 mod serve;
 mod snapshotting;
+mod sweeping;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
@@ -169,6 +170,7 @@ pub struct Store {
     snapshotting: snapshotting::Snapshotting,
     scrubbing: scrubbing::Scrubbing,
     ended_loans: BTreeSet<Origin>,
+    sweeping: sweeping::Sweeping,
 }
 
 impl Store {
@@ -252,6 +254,7 @@ impl Store {
             catalogue: self.catalogue.clone(),
             damage: self.manifest.damage.clone(),
             findings: self.findings.clone(),
+            _epoch: self.sweeping.epoch(),
         }
     }
 

@@ -196,6 +196,30 @@ fn a_scrub_finds_a_rotten_chunk_before_anyone_reads_it() {
 }
 
 #[test]
+fn a_summary_that_has_rotted_or_is_lost_is_made_anew() {
+    let disk = MemoryDisk::new();
+    let mut store = open(&disk, 1).store;
+    store.append(&batch("x", &[(1, 1.0), (2, 2.0)]), &[]).unwrap();
+    sync(&mut store);
+    settle(&mut store, DAY_MS);
+    let summary = store.windows.summary(0).unwrap().clone();
+    let content = || crate::disk::read_all(&*disk.open(summary.path()).unwrap()).unwrap();
+    let whole = content();
+    for at in 8..whole.len() {
+        assert!(disk.rot(summary.path(), at, 1));
+        scrub(&mut store, DAY_MS);
+        assert_eq!(content(), whole, "byte {at}");
+    }
+    assert!(store.windows.summary(0).unwrap().verify().is_empty() && store.damage().is_empty());
+    drop(store);
+    disk.remove(summary.path()).unwrap();
+    let mut store = open(&disk, 2).store;
+    assert!(store.windows.summary(0).is_none());
+    scrub(&mut store, DAY_MS);
+    assert!(store.windows.summary(0).is_some());
+}
+
+#[test]
 fn a_block_whose_ends_have_rotted_is_written_anew_while_it_is_open() {
     let disk = MemoryDisk::new();
     let mut store = open(&disk, 1).store;
