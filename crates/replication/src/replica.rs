@@ -7,10 +7,11 @@ mod membership;
 mod messages;
 mod pushing;
 mod repairing;
+mod retiring;
 mod status;
 mod timers;
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::io;
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -190,6 +191,8 @@ pub struct Replica {
     loans: BTreeMap<Origin, lending::Loan>,
     repairs: repairing::Repairs,
     jobs: VecDeque<Job>,
+    /// Origins that are over, as of the last look.
+    retired: BTreeSet<Origin>,
     rng: SmallRng,
     transmits: VecDeque<Transmit>,
     events: VecDeque<Event>,
@@ -221,6 +224,7 @@ impl Replica {
             loans: BTreeMap::new(),
             repairs: Default::default(),
             jobs: VecDeque::new(),
+            retired: BTreeSet::new(),
             transmits: VecDeque::new(),
             events: VecDeque::new(),
             counters: Counters::default(),

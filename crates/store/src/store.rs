@@ -213,6 +213,11 @@ impl Store {
         self.without_holes(&self.applied)
     }
 
+    /// The oldest millisecond that reads see.
+    pub fn horizon_ms(&self) -> i64 {
+        self.horizon_ms
+    }
+
     /// How far an origin's frames are durable here and can be served.
     pub fn held_of(&self, origin: Origin) -> u64 {
         self.below_holes(origin, self.synced.get(origin))

@@ -39,7 +39,13 @@ impl Replica {
             }
             Message::Ask { loan, ask } => self.take_ask(now, from, loan, ask),
             Message::Lend { loan, lend } => self.take_lend(now, from, loan, *lend),
-            Message::Frames { answers_pull, more, chunks, frames, gone } => {
+            Message::Frames { answers_pull, more, mut chunks, mut frames, mut gone } => {
+                let retired = &self.retired;
+                if !retired.is_empty() {
+                    chunks.retain(|chunk| !retired.contains(&chunk.origin));
+                    frames.retain(|frame| !retired.contains(&frame.id().origin));
+                    gone.retain(|origin| !retired.contains(origin));
+                }
                 let intake = self.take_chunks(from, &chunks).max(self.take_frames(from, &frames));
                 match (answers_pull, intake) {
                     (true, intake) => {

@@ -24,6 +24,7 @@ impl Replica {
             self.compare(now);
             self.forget_the_long_unseen(now);
             self.end_idle_loans(now);
+            self.retire_origins();
         }
         self.run_repair(now);
         self.settle(now);
@@ -104,7 +105,7 @@ impl Replica {
         };
         let unseen: Vec<_> = self.members.joined().filter(|member| is_unseen(member.node)).cloned().collect();
         for member in unseen {
-            if let Err(error) = self.append_member(&member.forgotten()) {
+            if let Err(error) = self.append_member(&member.forgotten(self.wall_ms(now))) {
                 tracing::warn!(%error, "a member that is long unseen could not be forgotten");
             }
         }

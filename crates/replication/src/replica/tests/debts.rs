@@ -187,3 +187,35 @@ fn a_frame_that_nobody_has_is_given_up_and_what_follows_it_spreads() {
     assert!(voided && world.replica(1).counters().frames_voided == 1);
     assert_eq!(world.replica(2).store().point_count(), 3, "all but what is lost");
 }
+
+/// Moves a node's horizon as the clock does.
+fn pass_time(world: &mut World, n: u8, now_ms: i64) {
+    let now = world.now;
+    while let Some(job) = world.replica(n).poll_job(now_ms) {
+        world.replica(n).handle_done(now, job.run());
+    }
+}
+
+#[test]
+fn an_origin_that_is_over_goes_from_the_frontiers_and_does_not_come_back() {
+    let mut world = World::of_three_with(Options { retention: Duration::from_secs(3_600), ..forgetful() });
+    write_much(&mut world, 3, 10..14, 0..2);
+    world.run_until("all agree", World::agree);
+    let disk = world.node(3).disk.clone();
+    world.start(3, 2, &[1], disk);
+    world.run_until("all agree", World::agree);
+    let over = origin(3, 1);
+    assert!(world.replica(1).store().applied().get(over) > 0);
+    pass_time(&mut world, 1, 12 * 3_600_000);
+    world.run_for(Duration::from_secs(3));
+    assert_eq!(world.replica(1).store().applied().get(over), 0, "the others have it still");
+    assert!(world.replica(2).store().applied().get(over) > 0);
+    for n in [2, 3] {
+        pass_time(&mut world, n, 12 * 3_600_000);
+    }
+    world.run_until("all have let go", |world| {
+        world.nodes.values().all(|node| node.replica.store().applied().get(over) == 0)
+    });
+    world.run_until("all agree", World::agree);
+    assert!((1..=3).all(|n| repaired(&world, n) == 0));
+}
