@@ -13,6 +13,7 @@ use std::time::Duration;
 
 use shoal_transport::ClusterKeys;
 
+pub(crate) use duration::Span;
 pub(crate) use secrets::read_tokens;
 pub(crate) use typed::{LogFormat, TypedNode};
 
@@ -51,6 +52,8 @@ pub(crate) struct NodeConfig {
     pub(crate) statsd: Option<SocketAddr>,
     /// Upper bounds of the histograms that StatsD timers become, in ascending order.
     pub(crate) statsd_buckets: Vec<f64>,
+    /// The file with the jobs to scrape.
+    pub(crate) scrape: Option<PathBuf>,
 }
 
 /// A configuration that no node can run with; the operator must correct it. Nothing was started or changed.

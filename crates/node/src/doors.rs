@@ -6,7 +6,7 @@ mod cluster;
 mod http;
 mod import;
 mod ingest;
-mod intake;
+pub(crate) mod intake;
 mod own;
 mod prometheus;
 mod push;
@@ -34,6 +34,8 @@ pub struct Context {
     pub about: Arc<About>,
     /// What was accepted and refused so far.
     pub refusals: Arc<Refusals>,
+    /// The targets that are scraped.
+    pub scraped: Arc<crate::scrape::Board>,
     /// The transport, for its figures.
     pub mesh: shoal_transport::Mesh,
 }

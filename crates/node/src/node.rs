@@ -54,6 +54,7 @@ pub async fn run(config: NodeConfig) -> anyhow::Result<()> {
         engine: engine.clone(),
         about: Arc::new(about(&config, profile.clone())),
         refusals: Arc::new(Refusals::default()),
+        scraped: Arc::default(),
         mesh: mesh.clone(),
     };
     let sockets = Sockets::bind(&config)?;

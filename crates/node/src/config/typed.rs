@@ -90,6 +90,10 @@ pub(crate) struct TypedNode {
     )]
     pub(crate) statsd_buckets: Option<Vec<f64>>,
 
+    /// Prometheus' scrape_configs (YAML); the same on every node, which share the targets
+    #[arg(long, value_name = "FILE", env = "SHOAL_SCRAPE", hide_env_values = true)]
+    pub(crate) scrape: Option<PathBuf>,
+
     /// What to log to stderr: error, warn, info, debug, trace, or a filter such as info,shoal=debug [default: info]
     #[arg(long, value_name = "FILTER", env = "SHOAL_LOG", hide_env_values = true)]
     pub(crate) log: Option<String>,
@@ -131,6 +135,7 @@ impl TypedNode {
             self_metrics: self.self_metrics.or(other.self_metrics),
             statsd: self.statsd.or(other.statsd),
             statsd_buckets: self.statsd_buckets.or(other.statsd_buckets),
+            scrape: self.scrape.or(other.scrape),
             log: self.log.or(other.log),
             log_format: self.log_format.or(other.log_format),
         }
