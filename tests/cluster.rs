@@ -5,8 +5,14 @@
 
 #[path = "cluster/acknowledged.rs"]
 mod acknowledged;
+#[path = "cluster/backpressure.rs"]
+mod backpressure;
 #[path = "cluster/bad_input.rs"]
 mod bad_input;
+#[path = "cluster/cuts.rs"]
+mod cuts;
+#[path = "cluster/debts.rs"]
+mod debts;
 #[path = "cluster/doors.rs"]
 mod doors;
 #[path = "cluster/exact.rs"]
@@ -17,6 +23,8 @@ mod failures;
 mod harness;
 #[path = "cluster/killed.rs"]
 mod killed;
+#[path = "cluster/membership.rs"]
+mod membership;
 #[path = "cluster/partition.rs"]
 mod partition;
 #[path = "cluster/prometheus.rs"]

@@ -3,10 +3,11 @@
 
 mod access;
 mod cluster;
+pub(crate) mod gathered;
 mod http;
 mod import;
 mod ingest;
-pub(crate) mod intake;
+mod intake;
 mod own;
 mod prometheus;
 mod push;
@@ -21,6 +22,7 @@ use std::time::Duration;
 
 use crate::engine::Engine;
 
+pub use intake::Intake;
 pub use own::figures as own_figures;
 pub use refusals::{Door, Refusals};
 pub use server::serve;
@@ -36,6 +38,8 @@ pub struct Context {
     pub refusals: Arc<Refusals>,
     /// The targets that are scraped.
     pub scraped: Arc<crate::scrape::Board>,
+    /// The requests in work.
+    pub intake: Arc<Intake>,
     /// The transport, for its figures.
     pub mesh: shoal_transport::Mesh,
 }

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use shoal_transport::ClusterKeys;
 
+use super::bytes::Bytes;
 use super::duration::{Every, Span};
 use super::secrets::{read_keys, read_tokens};
 use super::{ConfigError, NodeConfig, TypedNode};
@@ -19,6 +20,7 @@ const CLUSTER: &str = "shoal";
 const TOTALS: u32 = 10;
 const RETENTION: Span = Span(Duration::from_secs(15 * 86_400));
 const SELF_METRICS: Every = Every::Interval(Duration::from_secs(15));
+const JOURNAL: Bytes = Bytes(1 << 30);
 /// More often costs more than the node's own work; more rarely, and its gauges drop out of answers.
 const SELF_METRICS_RANGE: std::ops::RangeInclusive<Duration> =
     Duration::from_secs(1)..=Duration::from_secs(300);
@@ -53,6 +55,8 @@ impl TypedNode {
             totals: self
                 .totals
                 .map_or(self.retention.unwrap_or(RETENTION).0.saturating_mul(TOTALS), |span| span.0),
+            journal_bytes_max: self.journal.unwrap_or(JOURNAL).0,
+            gossip_grace: self.gossip_grace.map(|span| span.0),
             self_metrics: self_metrics(self.self_metrics.unwrap_or(SELF_METRICS))?,
             statsd: self.statsd,
             scrape: self.scrape,

@@ -97,6 +97,7 @@ fn cluster_json(reply: v1::MembersReply) -> Value {
         warnings,
         holes,
         damage,
+        repair,
         complete_until,
     } = reply;
     let hole = |hole: v1::Hole| json!({"origin": hex(&hole.origin), "seq": hole.seq, "reason": hole.reason});
@@ -112,6 +113,19 @@ fn cluster_json(reply: v1::MembersReply) -> Value {
         "warnings": warnings,
         "holes": holes.into_iter().map(hole).collect::<Vec<_>>(),
         "damage": damage.into_iter().map(damage_json).collect::<Vec<_>>(),
+        "repair": repair.map(repair_json),
+    })
+}
+
+fn repair_json(repair: v1::Repair) -> Value {
+    let v1::Repair { lender, windows, windows_left, points, running_ms, left_ms } = repair;
+    json!({
+        "lender": hex(&lender),
+        "windows": windows,
+        "windows_left": windows_left,
+        "points": points,
+        "running_ms": running_ms,
+        "left_ms": (left_ms != 0).then_some(left_ms),
     })
 }
 
@@ -142,7 +156,10 @@ fn member_json(member: v1::Member) -> Value {
         origin,
         lag_frames,
         last_seen_ms,
+        lag_bytes,
+        faults,
     } = member;
+    let faults = faults.into_iter().map(|fault| (fault.reason, json!(fault.count)));
     json!({
         "node": hex(&node),
         "name": name,
@@ -156,6 +173,8 @@ fn member_json(member: v1::Member) -> Value {
         "incarnation": incarnation,
         "origin": hex(&origin),
         "lag_frames": lag_frames,
+        "lag_bytes": lag_bytes,
+        "faults": faults.collect::<serde_json::Map<_, _>>(),
         "last_seen_ms": last_seen_ms,
     })
 }

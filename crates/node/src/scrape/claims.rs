@@ -11,7 +11,7 @@ use shoal_model::{
 use shoal_replication::Status;
 
 use super::division::JobKey;
-use crate::doors::{Context, Door, intake, wall_ms};
+use crate::doors::{Context, Door, gathered, wall_ms};
 use crate::engine::{ReadError, Snapshot};
 
 /// The series: its value is how many targets of the job the node scrapes.
@@ -31,7 +31,7 @@ pub(super) async fn claim(context: &Context, jobs: impl Iterator<Item = (JobKey,
         Some(StreamPoints { stream, points: vec![Point::new(now_ms, value)] })
     });
     let streams = streams.collect();
-    if let Err(error) = intake::write(context, Door::Itself, streams).await {
+    if let Err(error) = gathered::write(context, Door::Itself, streams).await {
         tracing::debug!(%error, "the others were not told what this node scrapes");
     }
 }

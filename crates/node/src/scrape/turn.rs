@@ -11,7 +11,7 @@ use tokio::time::Instant;
 use super::division::offset;
 use super::sampling::Sampling;
 use super::target::Target;
-use crate::doors::{Context, Door, intake, wall_ms};
+use crate::doors::{Context, Door, gathered, wall_ms};
 
 /// What is understood, OpenMetrics first for its times and types.
 const ACCEPT: &str =
@@ -132,7 +132,7 @@ impl Turn {
 
     /// Writes, and gives the reason why something was not.
     async fn write(&self, streams: Vec<StreamPoints>) -> Option<String> {
-        match intake::write(&self.context, Door::Scrape, streams).await {
+        match gathered::write(&self.context, Door::Scrape, streams).await {
             Ok(gathered) => gathered.reason,
             Err(error) => {
                 tracing::debug!(url = self.target.id.url, %error, "a scrape was not written");
