@@ -37,6 +37,8 @@ mod push;
 mod relay;
 #[path = "cluster/rot.rs"]
 mod rot;
+#[path = "cluster/scraping.rs"]
+mod scraping;
 #[path = "cluster/secrecy.rs"]
 mod secrecy;
 #[path = "cluster/snapshot.rs"]

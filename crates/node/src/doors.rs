@@ -3,7 +3,7 @@
 
 mod access;
 mod cluster;
-mod gathered;
+pub(crate) mod gathered;
 mod http;
 mod import;
 mod ingest;
@@ -36,6 +36,8 @@ pub struct Context {
     pub about: Arc<About>,
     /// What was accepted and refused so far.
     pub refusals: Arc<Refusals>,
+    /// The targets that are scraped.
+    pub scraped: Arc<crate::scrape::Board>,
     /// The requests in work.
     pub intake: Arc<Intake>,
     /// The transport, for its figures.

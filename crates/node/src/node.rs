@@ -55,6 +55,7 @@ pub async fn run(config: NodeConfig) -> anyhow::Result<()> {
         engine: engine.clone(),
         about: Arc::new(about(&config, profile.clone())),
         refusals: Arc::new(Refusals::default()),
+        scraped: Arc::default(),
         intake: Arc::new(Intake::default()),
         mesh: mesh.clone(),
     };

@@ -5,6 +5,7 @@ mod empty;
 mod json;
 mod params;
 mod series;
+mod targets;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -39,7 +40,7 @@ pub(super) fn routes() -> Router<Context> {
         .route("/api/v1/metadata", get(empty::metadata))
         .route("/api/v1/rules", get(empty::rules))
         .route("/api/v1/alerts", get(empty::alerts))
-        .route("/api/v1/targets", get(empty::targets))
+        .route("/api/v1/targets", get(targets::targets))
         .route("/api/v1/status/buildinfo", get(empty::buildinfo))
 }
 

@@ -48,12 +48,6 @@ pub(super) async fn alerts() -> Response {
     json::data(&json!({"alerts": []}), Vec::new())
 }
 
-/// `/api/v1/targets`: nothing is scraped.
-pub(super) async fn targets() -> Response {
-    let targets = json!({"activeTargets": [], "droppedTargets": [], "droppedTargetCounts": {}});
-    json::data(&targets, Vec::new())
-}
-
 /// `/api/v1/status/buildinfo`.
 pub(super) async fn buildinfo() -> Response {
     let info = json!({
