@@ -11,6 +11,8 @@ mod backpressure;
 mod bad_input;
 #[path = "cluster/cuts.rs"]
 mod cuts;
+#[path = "cluster/debts.rs"]
+mod debts;
 #[path = "cluster/doors.rs"]
 mod doors;
 #[path = "cluster/exact.rs"]
@@ -29,6 +31,8 @@ mod partition;
 mod power;
 #[path = "cluster/prometheus.rs"]
 mod prometheus;
+#[path = "cluster/push.rs"]
+mod push;
 #[path = "cluster/relay.rs"]
 mod relay;
 #[path = "cluster/rot.rs"]
@@ -37,3 +41,5 @@ mod rot;
 mod secrecy;
 #[path = "cluster/snapshot.rs"]
 mod snapshot;
+#[path = "cluster/statsd.rs"]
+mod statsd;

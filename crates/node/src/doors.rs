@@ -2,6 +2,7 @@
 //! asks the engine; what it refuses is counted by door and reason.
 
 mod access;
+mod budget;
 mod cluster;
 mod http;
 mod import;
@@ -9,17 +10,19 @@ mod ingest;
 mod intake;
 mod own;
 mod prometheus;
+mod push;
 mod query;
 mod refusals;
 mod remote_write;
 mod server;
+pub(crate) mod statsd;
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use crate::engine::Engine;
 
-pub use intake::Intake;
+pub use budget::Budget;
 pub use own::figures as own_figures;
 pub use refusals::{Door, Refusals};
 pub use server::serve;
@@ -34,7 +37,7 @@ pub struct Context {
     /// What was accepted and refused so far.
     pub refusals: Arc<Refusals>,
     /// The requests in work.
-    pub intake: Arc<Intake>,
+    pub budget: Arc<Budget>,
     /// The transport, for its figures.
     pub mesh: shoal_transport::Mesh,
 }

@@ -11,8 +11,8 @@ use std::time::Duration;
 use shoal_membership::Membership;
 use shoal_model::{Batch, NodeId, Phase, StreamPoints};
 use shoal_replication::{
-    Acks, Counters, Faults, ForgetError, Member, MemberStatus, Readiness, Receipt, Replica, SubmitError,
-    TooFewCopies, Totals,
+    Acks, Counters, Faults, ForgetError, Member, MemberStatus, Readiness, Receipt, RepairStatus, Replica,
+    SubmitError, TooFewCopies, Totals,
 };
 use shoal_store::{FrameId, SnapshotSize};
 use shoal_transport::{Arrivals, Mesh};
@@ -135,6 +135,8 @@ pub struct Status {
     pub holes: Vec<(FrameId, shoal_store::Hole)>,
     /// What is damaged of the points on disk.
     pub damage: shoal_store::DamageMarks,
+    /// What is being fetched from another node, if anything is missing.
+    pub repair: Option<RepairStatus>,
     /// Up to which ms of this node's clock all that the members held is here, if known.
     pub complete_until: Option<i64>,
     /// Why an answer may lack something.

@@ -2,6 +2,7 @@
 //! on SIGTERM leaves in order.
 
 mod directory;
+mod gathering;
 mod own_metrics;
 
 use std::net::{IpAddr, SocketAddr, UdpSocket};
@@ -20,9 +21,10 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{mpsc, watch};
 
 use crate::config::NodeConfig;
-use crate::doors::{self, About, Context, Intake, Refusals};
+use crate::doors::{self, About, Budget, Context, Refusals};
 use crate::engine::{Engine, Wiring};
 use directory::DataDirectory;
+use gathering::{Gathering, Sockets};
 
 /// Messages that wait between the transport and gossip.
 const BACKLOG: usize = 64;
@@ -53,16 +55,16 @@ pub async fn run(config: NodeConfig) -> anyhow::Result<()> {
         engine: engine.clone(),
         about: Arc::new(about(&config, profile.clone())),
         refusals: Arc::new(Refusals::default()),
-        intake: Arc::new(Intake::default()),
+        budget: Arc::new(Budget::default()),
         mesh: mesh.clone(),
     };
-    directory.announce(listener.local_addr()?, mesh.local_addr())?;
+    let sockets = Sockets::bind(&config)?;
+    directory.announce(listener.local_addr()?, mesh.local_addr(), sockets.statsd())?;
     tracing::info!(
         node = %identity.node, name = config.name, incarnation = identity.incarnation.0,
         client = %profile.client, peer = %profile.peer, "listening"
     );
-    let own_metrics =
-        config.self_metrics.map(|every| tokio::spawn(own_metrics::write(context.clone(), every)));
+    let gathering = Gathering::start(&context, &config, sockets)?;
     let (stop, stopped) = watch::channel(false);
     let served = tokio::spawn(doors::serve(listener, context, wait(stopped)));
     tokio::select! {
@@ -71,9 +73,7 @@ pub async fn run(config: NodeConfig) -> anyhow::Result<()> {
         ended = &mut task => return ended.context("the engine")?,
     }
     tracing::info!("leaving");
-    if let Some(task) = own_metrics {
-        task.abort();
-    }
+    gathering.stop().await;
     leave(engine, &stop).await;
     let ended = task.await.context("the engine")?;
     // Connections that clients keep open must not keep the node.
@@ -176,7 +176,12 @@ fn replica_config(config: &NodeConfig, hello: Hello, seed: u64) -> Config {
 }
 
 fn options(config: &NodeConfig) -> Options {
-    Options { retention: config.retention, totals: config.totals, ..Options::default() }
+    Options {
+        retention: config.retention,
+        totals: config.totals,
+        journal_bytes_max: config.journal_bytes_max,
+        ..Options::default()
+    }
 }
 
 async fn open_store(disk: RealDisk, origin: Origin, options: Options) -> anyhow::Result<Opened> {

@@ -9,6 +9,7 @@
 //! - [`fault`]: what was refused of other nodes
 //! - `own_bytes`: how many bytes our own frames take
 //! - `complete`: how far answers are complete
+//! - `job`: work for other threads
 //! - [`wire`]: the messages between nodes
 //! - [`limits`]: the constants, each with its reason
 //!
@@ -16,6 +17,7 @@
 
 mod complete;
 pub mod fault;
+mod job;
 pub mod limits;
 pub mod member;
 mod own_bytes;
@@ -25,9 +27,11 @@ pub mod wire;
 pub mod write;
 
 pub use fault::{Fault, Faults};
+pub use job::{Done, Job};
 pub use member::{Member, Members, Status};
 pub use replica::{
-    Config, Counters, Event, ForgetError, MemberStatus, Readiness, Replica, SubmitError, Totals, Transmit,
+    Config, Counters, Event, ForgetError, MemberStatus, Readiness, RepairStatus, Replica, SubmitError,
+    Totals, Transmit,
 };
 pub use wire::{Class, Message, WireError};
 pub use write::{Acks, Receipt, Ticket, TooFewCopies};

@@ -48,7 +48,7 @@ fn frames_of_a_stranger(count: i64) -> (Vec<Chunk>, Vec<Frame>) {
 }
 
 fn pushed(chunks: Vec<Chunk>, frames: Vec<Frame>) -> Bytes {
-    Message::Frames { answers_pull: false, more: false, chunks, frames }.encode()
+    Message::Frames { answers_pull: false, more: false, chunks, frames, gone: vec![] }.encode()
 }
 
 const FAR: u64 = 1_000;
@@ -56,7 +56,7 @@ const FAR: u64 = 1_000;
 #[test]
 fn a_claim_to_hold_frames_that_were_never_written_makes_no_copy() {
     let mut case = Case::new();
-    case.send(&Message::Held { origin: origin(1, 1), seq: FAR }.encode());
+    case.send(&Message::Held { origin: origin(1, 1), seq: FAR, owed: 0 }.encode());
     case.world.down.extend([id(2), id(3)]);
     let ticket = case.world.write(1, &batch(9, 2, 1.0), Acks::Count(2));
     assert_eq!(case.world.answer(1, ticket), Err(TooFewCopies { copies: 1, wanted: 2 }));
@@ -68,8 +68,16 @@ fn a_claim_to_hold_frames_that_were_never_written_makes_no_copy() {
 #[test]
 fn a_beat_a_pull_and_a_reply_that_claim_such_frames_are_refused_too() {
     let own = origin(1, 1);
-    let beat =
-        Beat { sent_ms: 1, echo_ms: 1, origin: origin(2, 1), held: FAR, held_origin: own, fingerprint: 0 };
+    let beat = Beat {
+        sent_ms: 1,
+        echo_ms: 1,
+        origin: origin(2, 1),
+        held: FAR,
+        held_origin: own,
+        owed: 0,
+        is_in_debt: false,
+        fingerprint: 0,
+    };
     let have = vec![Have { origin: own, seq: FAR, table_len: 0 }];
     let heads = vec![(own, FAR)];
     for message in [Message::Beat(beat), Message::Pull { have }, Message::Applied { probe_ms: 0, heads }] {
@@ -103,7 +111,9 @@ fn a_wrong_checksum_refuses_the_message() {
     let message = pushed(chunks, frames);
     let mut case = Case::new();
     let mut broken = message.to_vec();
-    *broken.last_mut().unwrap() ^= 1;
+    // The last byte says that no origin is gone; the one before is the frame's last.
+    let place = broken.len() - 2;
+    broken[place] ^= 1;
     case.send(&broken.into());
     case.ends_refused(Fault::Frame);
 }
