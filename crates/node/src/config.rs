@@ -50,12 +50,12 @@ pub(crate) struct NodeConfig {
     pub(crate) journal_bytes_max: u64,
     /// How often the node writes its own and its host's metrics; `None` for never.
     pub(crate) self_metrics: Option<Duration>,
-    /// How long gossip remembers a node that is silent; `None` for as long as it can.
-    pub(crate) gossip_grace: Option<Duration>,
     /// Where StatsD lines come (UDP); port 0 takes a free one.
     pub(crate) statsd: Option<SocketAddr>,
     /// Upper bounds of the histograms that StatsD timers become, in ascending order.
     pub(crate) statsd_buckets: Vec<f64>,
+    /// How long gossip remembers a node that is silent; `None` for as long as it can.
+    pub(crate) gossip_grace: Option<Duration>,
 }
 
 /// A configuration that no node can run with; the operator must correct it. Nothing was started or changed.

@@ -2,8 +2,8 @@
 //! asks the engine; what it refuses is counted by door and reason.
 
 mod access;
-mod budget;
 mod cluster;
+mod gathered;
 mod http;
 mod import;
 mod ingest;
@@ -22,7 +22,7 @@ use std::time::Duration;
 
 use crate::engine::Engine;
 
-pub use budget::Budget;
+pub use intake::Intake;
 pub use own::figures as own_figures;
 pub use refusals::{Door, Refusals};
 pub use server::serve;
@@ -37,7 +37,7 @@ pub struct Context {
     /// What was accepted and refused so far.
     pub refusals: Arc<Refusals>,
     /// The requests in work.
-    pub budget: Arc<Budget>,
+    pub intake: Arc<Intake>,
     /// The transport, for its figures.
     pub mesh: shoal_transport::Mesh,
 }

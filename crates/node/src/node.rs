@@ -21,7 +21,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{mpsc, watch};
 
 use crate::config::NodeConfig;
-use crate::doors::{self, About, Budget, Context, Refusals};
+use crate::doors::{self, About, Context, Intake, Refusals};
 use crate::engine::{Engine, Wiring};
 use directory::DataDirectory;
 use gathering::{Gathering, Sockets};
@@ -55,7 +55,7 @@ pub async fn run(config: NodeConfig) -> anyhow::Result<()> {
         engine: engine.clone(),
         about: Arc::new(about(&config, profile.clone())),
         refusals: Arc::new(Refusals::default()),
-        budget: Arc::new(Budget::default()),
+        intake: Arc::new(Intake::default()),
         mesh: mesh.clone(),
     };
     let sockets = Sockets::bind(&config)?;

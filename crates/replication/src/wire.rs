@@ -162,10 +162,10 @@ impl Message {
             | Message::Held { .. }
             | Message::Probe { .. }
             | Message::Applied { .. } => Class::Control,
-            Message::Ask { .. } | Message::Lend { .. } => Class::Repair,
             // The last answer to a pull opens the pushing that follows, which must not overtake it.
             Message::Frames { answers_pull, more, .. } if *answers_pull && *more => Class::Repair,
             Message::Frames { .. } => Class::Frames,
+            Message::Ask { .. } | Message::Lend { .. } => Class::Repair,
         }
     }
 

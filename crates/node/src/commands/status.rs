@@ -78,12 +78,6 @@ fn text(members: &Members) -> String {
     text
 }
 
-/// Gaps come with every reordering and are told by `--json` only.
-fn faults_text(member: &Member) -> String {
-    let line = |(reason, count): &(String, u64)| format!("refused   {count} of {}: {reason}\n", member.name);
-    member.faults.iter().filter(|(reason, _)| reason != "gap").map(line).collect()
-}
-
 fn repair_text(repair: &Repair, members: &Members) -> String {
     let Repair { lender, windows, windows_left, points, running_for, left_for } = repair;
     let name =
@@ -95,6 +89,12 @@ fn repair_text(repair: &Repair, members: &Members) -> String {
         windows - windows_left,
         running_for.as_secs()
     )
+}
+
+/// Gaps come with every reordering and are told by `--json` only.
+fn faults_text(member: &Member) -> String {
+    let line = |(reason, count): &(String, u64)| format!("refused   {count} of {}: {reason}\n", member.name);
+    member.faults.iter().filter(|(reason, _)| reason != "gap").map(line).collect()
 }
 
 fn hole_text(hole: &Hole) -> String {

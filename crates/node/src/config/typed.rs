@@ -81,9 +81,6 @@ pub(crate) struct TypedNode {
     #[arg(long, value_name = "DURATION|off", env = "SHOAL_SELF_METRICS", hide_env_values = true)]
     pub(crate) self_metrics: Option<Every>,
 
-    /// How long gossip remembers a node that is silent, 15m at the most; tests shorten it [default: 15m]
-    #[arg(long, value_name = "DURATION", env = "SHOAL_GOSSIP_GRACE", hide_env_values = true, hide = true)]
-    pub(crate) gossip_grace: Option<Span>,
     /// Where StatsD and DogStatsD lines come (UDP); port 0 takes a free one [default: nowhere]
     #[arg(long, value_name = "ADDR", env = "SHOAL_STATSD", hide_env_values = true)]
     pub(crate) statsd: Option<SocketAddr>,
@@ -98,6 +95,9 @@ pub(crate) struct TypedNode {
         hide_env_values = true
     )]
     pub(crate) statsd_buckets: Option<Vec<f64>>,
+    /// How long gossip remembers a node that is silent, 15m at the most; tests shorten it [default: 15m]
+    #[arg(long, value_name = "DURATION", env = "SHOAL_GOSSIP_GRACE", hide_env_values = true, hide = true)]
+    pub(crate) gossip_grace: Option<Span>,
 
     /// What to log to stderr: error, warn, info, debug, trace, or a filter such as info,shoal=debug [default: info]
     #[arg(long, value_name = "FILTER", env = "SHOAL_LOG", hide_env_values = true)]
@@ -139,9 +139,9 @@ impl TypedNode {
             totals: self.totals.or(other.totals),
             journal: self.journal.or(other.journal),
             self_metrics: self.self_metrics.or(other.self_metrics),
-            gossip_grace: self.gossip_grace.or(other.gossip_grace),
             statsd: self.statsd.or(other.statsd),
             statsd_buckets: self.statsd_buckets.or(other.statsd_buckets),
+            gossip_grace: self.gossip_grace.or(other.gossip_grace),
             log: self.log.or(other.log),
             log_format: self.log_format.or(other.log_format),
         }

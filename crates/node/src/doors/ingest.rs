@@ -12,7 +12,7 @@ use shoal_replication::{Acks, SubmitError};
 use tonic::metadata::{AsciiMetadataValue, MetadataMap};
 use tonic::{Request, Response, Status, Streaming};
 
-use super::budget::Charge;
+use super::intake::Charge;
 use super::refusals::Door;
 use super::{Context, wall_ms};
 use crate::admission::Admitted;

@@ -149,12 +149,12 @@ fn doors(context: &Context) -> Vec<Figure> {
         counter("shoal_points_refused_total", "Points refused by door and reason.", labels, points)
     });
     let requests = [
-        gauge("shoal_request_bytes", "Bytes of the requests in work.", vec![], context.budget.spent()),
+        gauge("shoal_request_bytes", "Bytes of the requests in work.", vec![], context.intake.spent()),
         counter(
             "shoal_requests_refused_total",
             "Requests refused because too many were in work.",
             vec![],
-            context.budget.refused(),
+            context.intake.refused(),
         ),
     ];
     accepted.chain(refused).chain(requests).collect()

@@ -92,7 +92,11 @@ impl Replica {
     }
 
     /// Whether what a peer says to have of our own frames exists; a claim that cannot be true is counted.
-    fn is_credible(&mut self, from: NodeId, mut heads: impl Iterator<Item = (Origin, u64)>) -> bool {
+    pub(super) fn is_credible(
+        &mut self,
+        from: NodeId,
+        mut heads: impl Iterator<Item = (Origin, u64)>,
+    ) -> bool {
         let (own, head) = (self.config.origin, self.store.applied().get(self.config.origin));
         let is_false = heads.any(|(origin, seq)| origin == own && seq > head);
         if is_false {

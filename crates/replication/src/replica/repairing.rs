@@ -15,7 +15,6 @@ use shoal_store::windows::window_of;
 use shoal_store::{Chunk, Cursor, Frame, Pinned, Settlement, StoreError, Want};
 
 use super::{Event, Readiness, Replica};
-use crate::fault::Fault;
 use crate::job::{CompareJob, Compared, Job, Points};
 use crate::limits::{LEND_PATIENCE, LEND_REPEAT, LENDER_REST, PAUSE_MAX, ROUNDS};
 use crate::wire::{Ask, Lend, Message, Terms};
@@ -252,9 +251,7 @@ impl Replica {
     }
 
     fn take_terms(&mut self, now: Duration, mut repair: Repair, terms: Terms) {
-        let own = self.config.origin;
-        if terms.frontier.get(own) > self.store.applied().get(own) {
-            self.faults.count(repair.lender, Fault::Claim);
+        if !self.is_credible(repair.lender, terms.frontier.iter()) {
             return self.give_up(now, repair, "the lender claims frames of ours that we never wrote");
         }
         let owed = self.store.debt().map(|debt| debt.frontier.clone()).unwrap_or_default();

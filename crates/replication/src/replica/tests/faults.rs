@@ -75,8 +75,8 @@ fn a_beat_a_pull_and_a_reply_that_claim_such_frames_are_refused_too() {
         held: FAR,
         held_origin: own,
         owed: 0,
-        is_in_debt: false,
         fingerprint: 0,
+        is_in_debt: false,
     };
     let have = vec![Have { origin: own, seq: FAR, table_len: 0 }];
     let heads = vec![(own, FAR)];
@@ -111,9 +111,9 @@ fn a_wrong_checksum_refuses_the_message() {
     let message = pushed(chunks, frames);
     let mut case = Case::new();
     let mut broken = message.to_vec();
-    // The last byte says that no origin is gone; the one before is the frame's last.
-    let place = broken.len() - 2;
-    broken[place] ^= 1;
+    // The last byte of the frame: the number of origins that are gone follows it.
+    let last = broken.len() - 2;
+    broken[last] ^= 1;
     case.send(&broken.into());
     case.ends_refused(Fault::Frame);
 }
