@@ -29,6 +29,8 @@ mod killed;
 mod membership;
 #[path = "cluster/partition.rs"]
 mod partition;
+#[path = "cluster/power.rs"]
+mod power;
 #[path = "cluster/prometheus.rs"]
 mod prometheus;
 #[path = "cluster/push.rs"]
