@@ -26,6 +26,24 @@ fn too_many_samples_are_an_execution_error() {
 }
 
 #[test]
+fn too_many_series_are_an_execution_error() {
+    let error = refused("sum(m)", Options { series_max: 0, ..Options::default() });
+    assert_eq!(error.kind(), "execution");
+    assert!(
+        evaluate_instant(&memory(), "sum(m)", 0, Options { series_max: 1, ..Options::default() }).is_ok()
+    );
+}
+
+#[test]
+fn too_many_groups_are_an_execution_error() {
+    let options = Options { samples_max: 120, ..Options::default() };
+    let range = Range { start_ms: 0, end_ms: 99_000, step_ms: 1_000 };
+    let sum = |expr: &str| evaluate_range(&memory(), expr, range, options).map_err(|error| error.kind());
+    assert_eq!(sum("sum(m @ 0)").map(|_| ()), Err("execution"));
+    assert!(sum("group(m @ 0)").is_ok());
+}
+
+#[test]
 fn an_evaluation_stops_when_told() {
     let check = |stop, kind| {
         let asked = move || Some(stop);

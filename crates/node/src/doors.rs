@@ -2,6 +2,7 @@
 //! asks the engine; what it refuses is counted by door and reason.
 
 mod access;
+mod asking;
 mod cluster;
 mod http;
 mod import;
@@ -18,6 +19,7 @@ use std::time::Duration;
 
 use crate::engine::Engine;
 
+pub use asking::Turns;
 pub use own::figures as own_figures;
 pub use refusals::{Door, Refusals};
 pub use server::serve;
@@ -33,6 +35,8 @@ pub struct Context {
     pub refusals: Arc<Refusals>,
     /// The transport, for its figures.
     pub mesh: shoal_transport::Mesh,
+    /// The turns of PromQL questions.
+    pub turns: Turns,
 }
 
 /// Facts about this node that do not change.

@@ -19,7 +19,7 @@ use thiserror::Error;
 use tokio::sync::{mpsc, oneshot, watch};
 
 pub use answer::{Answer, PartValue, Question, SeriesValue, Snapshot, TooManySeries};
-pub use lensed::{Lensed, shown_labels};
+pub use lensed::{Effort, Lensed, shown_labels};
 
 /// Requests that wait for the loop; doors wait when it is full.
 const MAILBOX: usize = 1024;
@@ -189,19 +189,12 @@ impl Engine {
     /// Answers a question; the loop goes on meanwhile.
     pub async fn read(&self, question: Question) -> Result<Answer, ReadError> {
         let tokens = question.tokens.clone();
-        self.inspect_after(tokens, move |snapshot| snapshot.answer(&question)).await?
+        self.inspect(tokens, move |snapshot| snapshot.answer(&question)).await?
     }
 
-    /// Works on the state of one moment on a thread of its own; the loop goes on meanwhile.
+    /// Works on the state of one moment on a thread of its own, once the writes that the tokens name are here;
+    /// the loop goes on meanwhile.
     pub async fn inspect<T: Send + 'static>(
-        &self,
-        work: impl FnOnce(Snapshot) -> T + Send + 'static,
-    ) -> Result<T, ReadError> {
-        self.inspect_after(Vec::new(), work).await
-    }
-
-    /// The same once the writes that the tokens name are here.
-    async fn inspect_after<T: Send + 'static>(
         &self,
         tokens: Vec<FrameId>,
         work: impl FnOnce(Snapshot) -> T + Send + 'static,

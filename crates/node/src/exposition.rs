@@ -13,7 +13,7 @@ use std::collections::HashMap;
 use shoal_model::{Kind, LabelError, Labels, Point, Stream, StreamPoints, Writer};
 
 use line::{Pair, SyntaxError};
-pub(crate) use write::write_family;
+pub(crate) use write::{write_family, write_sample};
 
 /// Bytes of one line: labels at their limit with every character escaped, a value and a time.
 const LINE_BYTES_MAX: usize = 64 * 1024;

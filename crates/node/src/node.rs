@@ -20,7 +20,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{mpsc, watch};
 
 use crate::config::NodeConfig;
-use crate::doors::{self, About, Context, Refusals};
+use crate::doors::{self, About, Context, Refusals, Turns};
 use crate::engine::{Engine, Wiring};
 use directory::DataDirectory;
 
@@ -53,6 +53,7 @@ pub async fn run(config: NodeConfig) -> anyhow::Result<()> {
         about: Arc::new(about(&config, profile.clone())),
         refusals: Arc::new(Refusals::default()),
         mesh: mesh.clone(),
+        turns: Turns::default(),
     };
     directory.announce(listener.local_addr()?, mesh.local_addr())?;
     tracing::info!(
