@@ -7,6 +7,8 @@
 mod acknowledged;
 #[path = "cluster/bad_input.rs"]
 mod bad_input;
+#[path = "cluster/debts.rs"]
+mod debts;
 #[path = "cluster/doors.rs"]
 mod doors;
 #[path = "cluster/exact.rs"]
@@ -21,6 +23,8 @@ mod killed;
 mod partition;
 #[path = "cluster/prometheus.rs"]
 mod prometheus;
+#[path = "cluster/push.rs"]
+mod push;
 #[path = "cluster/relay.rs"]
 mod relay;
 #[path = "cluster/rot.rs"]
@@ -29,3 +33,5 @@ mod rot;
 mod secrecy;
 #[path = "cluster/snapshot.rs"]
 mod snapshot;
+#[path = "cluster/statsd.rs"]
+mod statsd;

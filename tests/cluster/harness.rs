@@ -28,6 +28,8 @@ pub struct Node {
     pub client: SocketAddr,
     /// Where its peers' socket really is.
     pub peer: SocketAddr,
+    /// Where StatsD lines go, if it was asked for.
+    pub statsd: Option<SocketAddr>,
     extra: Vec<String>,
     child: Option<Child>,
 }
@@ -43,7 +45,15 @@ impl Node {
     fn new(dir: &Path, name: &str, extra: &[&str]) -> Self {
         let any = ([127, 0, 0, 1], 0).into();
         let extra = extra.iter().map(|&flag| flag.to_owned()).collect();
-        Self { name: name.into(), data: dir.join(name), client: any, peer: any, extra, child: None }
+        Self {
+            name: name.into(),
+            data: dir.join(name),
+            client: any,
+            peer: any,
+            statsd: None,
+            extra,
+            child: None,
+        }
     }
 
     /// Starts the process, on the same ports as before, and waits until it has told its addresses.
@@ -75,6 +85,7 @@ impl Node {
         if let (Some(client), Some(peer)) = (field("client="), field("peer=")) {
             (self.client, self.peer) = (client, peer);
         }
+        self.statsd = field("statsd=");
         true
     }
 

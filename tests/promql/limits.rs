@@ -98,3 +98,42 @@ fn times_at_the_ends_of_the_axis_are_only_empty() {
         }
     }
 }
+
+#[test]
+fn numbers_that_are_no_times_are_refused_or_empty() {
+    let numbers = [
+        "1e300",
+        "1e19",
+        "9223372036854775808",
+        "inf",
+        "nan",
+        "-1e300",
+        "-5",
+        "0",
+        "0.0001",
+        "1e-300",
+        "0x1p5",
+    ];
+    let frames = [
+        "m[N]",
+        "m offset N",
+        "m @ N",
+        "m[5m:N]",
+        "m[N:1m]",
+        "m[5m] offset -N",
+        "m[5m:1m] @ N",
+        "m offset Ny",
+        "m[Nw]",
+    ];
+    for expr in numbers.iter().flat_map(|number| frames.map(|frame| frame.replace('N', number))) {
+        for expr in [format!("count_over_time({expr})"), expr] {
+            if let Err(error) = evaluate_instant(&memory(), &expr, 10_000, Options::default()) {
+                assert!(matches!(error.kind(), "bad_data" | "execution"), "{expr}: {error:?}");
+            }
+        }
+    }
+    for text in ["inf", "nan", "-5", "1e300", "5", "", "1h30", "99999999999999999999y"] {
+        let duration = shoal_query::parse_duration_ms(text);
+        assert!(duration.is_none_or(|ms| ms >= 0), "{text}");
+    }
+}

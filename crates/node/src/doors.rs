@@ -7,12 +7,15 @@ mod cluster;
 mod http;
 mod import;
 mod ingest;
+mod intake;
 mod own;
 mod prometheus;
+mod push;
 mod query;
 mod refusals;
 mod remote_write;
 mod server;
+pub(crate) mod statsd;
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -10,8 +10,8 @@ use std::time::Duration;
 use shoal_membership::Membership;
 use shoal_model::{Batch, NodeId, Phase};
 use shoal_replication::{
-    Acks, Counters, ForgetError, Member, MemberStatus, Readiness, Receipt, Replica, SubmitError,
-    TooFewCopies, Totals,
+    Acks, Counters, ForgetError, Member, MemberStatus, Readiness, Receipt, RepairStatus, Replica,
+    SubmitError, TooFewCopies, Totals,
 };
 use shoal_store::{FrameId, SnapshotSize};
 use shoal_transport::{Arrival, Mesh};
@@ -126,6 +126,8 @@ pub struct Status {
     pub holes: Vec<(FrameId, shoal_store::Hole)>,
     /// What is damaged of the points on disk.
     pub damage: shoal_store::DamageMarks,
+    /// What is being fetched from another node, if anything is missing.
+    pub repair: Option<RepairStatus>,
     /// Up to which ms of this node's clock all that the members held is here, if known.
     pub complete_until: Option<i64>,
     /// Why an answer may lack something.
@@ -189,12 +191,19 @@ impl Engine {
     /// Answers a question; the loop goes on meanwhile.
     pub async fn read(&self, question: Question) -> Result<Answer, ReadError> {
         let tokens = question.tokens.clone();
-        self.inspect(tokens, move |snapshot| snapshot.answer(&question)).await?
+        self.inspect_after(tokens, move |snapshot| snapshot.answer(&question)).await?
     }
 
-    /// Works on the state of one moment on a thread of its own, once the writes that the tokens name are here;
-    /// the loop goes on meanwhile.
+    /// Works on the state of one moment on a thread of its own; the loop goes on meanwhile.
     pub async fn inspect<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(Snapshot) -> T + Send + 'static,
+    ) -> Result<T, ReadError> {
+        self.inspect_after(Vec::new(), work).await
+    }
+
+    /// The same once the writes that the tokens name are here.
+    pub async fn inspect_after<T: Send + 'static>(
         &self,
         tokens: Vec<FrameId>,
         work: impl FnOnce(Snapshot) -> T + Send + 'static,

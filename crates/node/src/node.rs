@@ -2,6 +2,7 @@
 //! on SIGTERM leaves in order.
 
 mod directory;
+mod gathering;
 mod own_metrics;
 
 use std::net::{IpAddr, SocketAddr, UdpSocket};
@@ -23,6 +24,7 @@ use crate::config::NodeConfig;
 use crate::doors::{self, About, Context, Refusals, Turns};
 use crate::engine::{Engine, Wiring};
 use directory::DataDirectory;
+use gathering::{Gathering, Sockets};
 
 /// Messages of each kind that wait between the transport and who takes them.
 const BACKLOG: usize = 64;
@@ -55,13 +57,13 @@ pub async fn run(config: NodeConfig) -> anyhow::Result<()> {
         mesh: mesh.clone(),
         turns: Turns::default(),
     };
-    directory.announce(listener.local_addr()?, mesh.local_addr())?;
+    let sockets = Sockets::bind(&config)?;
+    directory.announce(listener.local_addr()?, mesh.local_addr(), sockets.statsd())?;
     tracing::info!(
         node = %identity.node, name = config.name, incarnation = identity.incarnation.0,
         client = %profile.client, peer = %profile.peer, "listening"
     );
-    let own_metrics =
-        config.self_metrics.map(|every| tokio::spawn(own_metrics::write(context.clone(), every)));
+    let gathering = Gathering::start(&context, &config, sockets)?;
     let (stop, stopped) = watch::channel(false);
     let served = tokio::spawn(doors::serve(listener, context, wait(stopped)));
     tokio::select! {
@@ -70,9 +72,7 @@ pub async fn run(config: NodeConfig) -> anyhow::Result<()> {
         ended = &mut task => return ended.context("the engine")?,
     }
     tracing::info!("leaving");
-    if let Some(task) = own_metrics {
-        task.abort();
-    }
+    gathering.stop().await;
     leave(engine, &stop).await;
     let ended = task.await.context("the engine")?;
     // Connections that clients keep open must not keep the node.
@@ -175,7 +175,12 @@ fn replica_config(config: &NodeConfig, hello: Hello, seed: u64) -> Config {
 }
 
 fn options(config: &NodeConfig) -> Options {
-    Options { retention: config.retention, totals: config.totals, ..Options::default() }
+    Options {
+        retention: config.retention,
+        totals: config.totals,
+        journal_bytes_max: config.journal_bytes_max,
+        ..Options::default()
+    }
 }
 
 async fn open_store(disk: RealDisk, origin: Origin, options: Options) -> anyhow::Result<Opened> {

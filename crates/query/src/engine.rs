@@ -134,12 +134,19 @@ fn parsed(text: &str) -> Result<Expr, QueryError> {
             text.len()
         )));
     }
-    promql_parser::parser::parse(&accepted(text))
-        .map_err(|error| QueryError::bad(format!("parse error: {error}")))
+    let text = accepted(text);
+    // The parser panics where a number that stands for a duration is too large or too small for one.
+    let result = std::panic::catch_unwind(|| promql_parser::parser::parse(&text));
+    let result = result.unwrap_or_else(|_| Err("a duration is out of range".to_owned()));
+    result.map_err(|error| QueryError::bad(format!("parse error: {error}")))
 }
 
-/// A duration as PromQL writes it (`1m30s`), in ms.
+/// A duration as PromQL writes it (`1m30s`), or in seconds, in ms.
 pub fn parse_duration_ms(text: &str) -> Option<i64> {
+    if let Ok(seconds) = text.parse::<f64>() {
+        let ms = (seconds * 1000.0).round();
+        return (0.0..i64::MAX as f64).contains(&ms).then_some(ms as i64);
+    }
     let duration = promql_parser::util::parse_duration(text).ok()?;
     i64::try_from(duration.as_millis()).ok()
 }

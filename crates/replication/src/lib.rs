@@ -7,12 +7,14 @@
 //! - [`peer`]: what is known of one other node: its link, what it holds, what was pushed
 //! - [`write`]: writes that wait for copies
 //! - `complete`: how far answers are complete
+//! - `job`: work for other threads
 //! - [`wire`]: the messages between nodes
 //! - [`limits`]: the constants, each with its reason
 //!
 //! It opens no socket, reads no clock and starts no thread.
 
 mod complete;
+mod job;
 pub mod limits;
 pub mod member;
 pub mod peer;
@@ -20,9 +22,11 @@ pub mod replica;
 pub mod wire;
 pub mod write;
 
+pub use job::{Done, Job};
 pub use member::{Member, Members, Status};
 pub use replica::{
-    Config, Counters, Event, ForgetError, MemberStatus, Readiness, Replica, SubmitError, Totals, Transmit,
+    Config, Counters, Event, ForgetError, MemberStatus, Readiness, RepairStatus, Replica, SubmitError,
+    Totals, Transmit,
 };
 pub use wire::{Class, Message, WireError};
 pub use write::{Acks, Receipt, Ticket, TooFewCopies};

@@ -10,6 +10,7 @@ use shoal_model::Origin;
 use crate::block::Meta;
 use crate::bytes::{Malformed, Reader, put_block, put_signed, put_varint};
 use crate::damage::DamageMarks;
+use crate::debt::Debt;
 use crate::disk::{Disk, read_all, replace};
 use crate::frame::FrameId;
 use crate::journal::Position;
@@ -39,6 +40,8 @@ pub struct Manifest {
     pub blocks: Vec<Meta>,
     /// What is damaged.
     pub damage: DamageMarks,
+    /// What is owed.
+    pub debt: Option<Debt>,
     /// The number of the base, 0 for none.
     pub base: u64,
     /// The number of the next block.
@@ -58,6 +61,7 @@ impl Default for Manifest {
             tables: Extent::default(),
             blocks: Vec::new(),
             damage: DamageMarks::default(),
+            debt: None,
             base: 0,
             next_block: 0,
             horizon_ms: i64::MIN,
@@ -106,6 +110,7 @@ impl Manifest {
         put_varint(&mut out, self.blocks.len() as u64);
         self.blocks.iter().for_each(|meta| meta.put(&mut out));
         self.damage.put(&mut out);
+        Debt::put(self.debt.as_ref(), &mut out);
         let checksum = crc32c::crc32c(&out);
         out.extend_from_slice(&checksum.to_le_bytes());
         out
@@ -129,6 +134,7 @@ impl Manifest {
             .collect::<Result<_, _>>()?;
         let blocks = (0..reader.count()?).map(|_| Meta::take(&mut reader)).collect::<Result<_, _>>()?;
         let damage = DamageMarks::take(&mut reader)?;
+        let debt = Debt::take(&mut reader)?;
         if !reader.is_empty() {
             return Err(Malformed);
         }
@@ -141,6 +147,7 @@ impl Manifest {
             tables,
             blocks,
             damage,
+            debt,
             base,
             next_block,
             horizon_ms,

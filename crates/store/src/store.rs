@@ -6,12 +6,13 @@
 mod appending;
 mod background;
 mod damaged;
+mod owing;
 mod replay;
 mod scrubbing;
 mod serve;
 mod snapshotting;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::sync::Arc;
 use std::time::Duration;
@@ -37,6 +38,7 @@ use crate::windows::Windows;
 
 pub use appending::{Appended, KnownPoints};
 pub use background::{Done, Job};
+pub use owing::Settlement;
 pub use replay::{Opened, Replayed};
 pub use snapshotting::SnapshotRefused;
 
@@ -120,6 +122,7 @@ struct Frozen {
     applied: Frontier,
     holes: Vec<FrameId>,
     members: Vec<Bytes>,
+    settlement: Option<Settlement>,
 }
 
 /// Files that one job at a time appends to.
@@ -156,6 +159,7 @@ pub struct Store {
     findings: Findings,
     snapshotting: snapshotting::Snapshotting,
     scrubbing: scrubbing::Scrubbing,
+    ended_loans: BTreeSet<Origin>,
 }
 
 impl Store {
@@ -218,7 +222,9 @@ impl Store {
                 (mark.window as u64).rotate_left(32) ^ u64::from(mark.first) << 32 ^ u64::from(mark.last);
             entry_fingerprint(self.own, seq).rotate_left(32)
         });
-        damage.fold(hash, u128::wrapping_add)
+        let hash = damage.fold(hash, u128::wrapping_add);
+        let owed = self.debt().map(|_| entry_fingerprint(self.own, 0).rotate_left(16));
+        owed.into_iter().fold(hash, u128::wrapping_add)
     }
 
     /// The series that fit, each family on its own, in order of labels.
@@ -308,7 +314,9 @@ impl Store {
 
     fn below_holes(&self, origin: Origin, seq: u64) -> u64 {
         let range = FrameId { origin, seq: 0 }..=FrameId { origin, seq };
-        self.holes.range(range).next().map_or(seq, |(id, _)| id.seq - 1)
+        // What is owed is fetched otherwise: no frame of it will come.
+        let is_owed = |id: &FrameId| self.debt().is_some_and(|debt| debt.covers(*id));
+        self.holes.range(range).find(|(id, _)| !is_owed(id)).map_or(seq, |(id, _)| id.seq - 1)
     }
 
     fn check_journal(&self) -> Result<(), StoreError> {

@@ -125,7 +125,11 @@ impl View {
     }
 
     /// The same whatever the horizon.
-    fn read_within(&self, streams: &[(u32, Kind)], millis: RangeInclusive<i64>) -> Vec<StreamRead> {
+    pub(crate) fn read_within(
+        &self,
+        streams: &[(u32, Kind)],
+        millis: RangeInclusive<i64>,
+    ) -> Vec<StreamRead> {
         let mut reads = vec![StreamRead::default(); streams.len()];
         if millis.is_empty() {
             return reads;
@@ -317,7 +321,7 @@ impl View {
     }
 
     /// The points that are in no block yet.
-    fn fresh_points(&self) -> impl Iterator<Item = (Kind, Point)> + '_ {
+    pub(crate) fn fresh_points(&self) -> impl Iterator<Item = (Kind, Point)> + '_ {
         self.memtables.iter().flat_map(move |memtable| {
             memtable.places().flat_map(move |place| {
                 let (kind, mut points) = (self.catalogue.read().kind(place), Vec::new());

@@ -78,8 +78,7 @@ impl Time {
 }
 
 fn parse_step(text: &str) -> Result<i64, String> {
-    let seconds = text.parse::<f64>().ok().map(|seconds| (seconds * 1_000.0).round() as i64);
-    let step = seconds.or_else(|| shoal_query::parse_duration_ms(text)).filter(|step| *step > 0);
+    let step = shoal_query::parse_duration_ms(text).filter(|step| *step > 0);
     step.ok_or_else(|| "a step is a number of seconds above zero, or a duration such as 1m".to_owned())
 }
 

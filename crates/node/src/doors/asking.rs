@@ -118,7 +118,7 @@ pub(super) async fn ask<T: Send + 'static>(
         let _turn = turn;
         work(Moment { snapshot, waited: began.elapsed(), gone, deadline })
     };
-    Ok(context.engine.inspect(tokens, work).await??)
+    Ok(context.engine.inspect_after(tokens, work).await??)
 }
 
 impl Moment {

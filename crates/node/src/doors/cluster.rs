@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 
 use shoal_proto::{convert, v1};
-use shoal_replication::{ForgetError, MemberStatus, Readiness, Status as Standing};
+use shoal_replication::{ForgetError, MemberStatus, Readiness, RepairStatus, Status as Standing};
 use shoal_store::{Damage, Hole, SnapshotRefused, SnapshotSize};
 use tonic::{Request, Response, Status};
 
@@ -49,6 +49,7 @@ pub(super) fn members(context: &Context, status: EngineStatus) -> v1::MembersRep
         frontier,
         holes,
         damage,
+        repair,
         complete_until,
         warnings,
         counters: _,
@@ -73,6 +74,19 @@ pub(super) fn members(context: &Context, status: EngineStatus) -> v1::MembersRep
         holes: holes.into_iter().map(hole).collect(),
         complete_until: complete_until.unwrap_or_default(),
         damage: damage.iter().map(damage_message).collect(),
+        repair: repair.map(|repair| repair_message(&repair)),
+    }
+}
+
+fn repair_message(repair: &RepairStatus) -> v1::Repair {
+    let left = repair.left_for().unwrap_or_default();
+    v1::Repair {
+        lender: repair.lender.0.to_vec(),
+        windows: repair.windows as u64,
+        windows_left: repair.windows_left as u64,
+        points: repair.points,
+        running_ms: repair.running_for.as_millis() as u64,
+        left_ms: left.as_millis() as u64,
     }
 }
 

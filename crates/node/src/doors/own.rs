@@ -9,6 +9,7 @@ use crate::figures::{Figure, FigureKind};
 /// All figures of this node itself.
 pub fn figures(context: &Context, status: &Status) -> Vec<Figure> {
     let mut figures = held(status);
+    figures.extend(repair(status));
     figures.extend(links(status));
     figures.extend(replication(status.counters));
     figures.extend(doors(context));
@@ -66,6 +67,18 @@ fn held(status: &Status) -> Vec<Figure> {
             vec![],
             status.damage.len() as u64,
         ),
+    ]
+}
+
+fn repair(status: &Status) -> Vec<Figure> {
+    let Some(repair) = &status.repair else {
+        return vec![gauge("shoal_repair_running", "Whether missing points are being fetched.", vec![], 0)];
+    };
+    vec![
+        gauge("shoal_repair_running", "Whether missing points are being fetched.", vec![], 1),
+        gauge("shoal_repair_windows", "Windows to be compared in all.", vec![], repair.windows as u64),
+        gauge("shoal_repair_windows_left", "Windows not compared yet.", vec![], repair.windows_left as u64),
+        gauge("shoal_repair_points", "Points fetched by the repair under way.", vec![], repair.points),
     ]
 }
 

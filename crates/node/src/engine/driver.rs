@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use anyhow::{Context, bail};
 use shoal_model::Batch;
-use shoal_replication::{Acks, Class, Event, Readiness, Replica, Ticket};
-use shoal_store::{Done, FrameId, SnapshotSize, SyncJob};
+use shoal_replication::{Acks, Class, Done, Event, Readiness, Replica, Ticket};
+use shoal_store::{FrameId, SnapshotSize, SyncJob};
 use shoal_transport::{Arrival, Mesh};
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::{Instant, sleep_until};
@@ -21,8 +21,8 @@ use crate::doors::wall_ms;
 
 /// How long a node that leaves waits until another holds all that it wrote.
 const HAND_OVER: Duration = Duration::from_secs(3);
-/// Jobs of the store that may be under way: one of each kind.
-const JOBS_MAX: usize = 7;
+/// Jobs that may be under way: one of each kind of the store's, and a few for loans.
+const JOBS_MAX: usize = 16;
 /// Messages taken in before their effects are carried out: groups syncs under load.
 const TAKE_MAX: usize = 64;
 
@@ -85,7 +85,10 @@ pub(super) async fn run(
                 let now = driver.now();
                 driver.replica.handle_synced(now, &job, result);
             }
-            Some(done) = jobs.recv() => driver.replica.handle_done(done),
+            Some(done) = jobs.recv() => {
+                let now = driver.now();
+                driver.replica.handle_done(now, done);
+            }
             _ = arrivals.recv_many(&mut messages, TAKE_MAX) => driver.take_messages(&mut messages)?,
             _ = mailbox.recv_many(&mut commands, TAKE_MAX) => {
                 if commands.is_empty() || commands.iter().any(|command| matches!(command, Command::Stop)) {
@@ -177,6 +180,13 @@ impl Driver {
                 name = member.name, node = %member.node,
                 "took the place of an unreachable member: what only it held may be lost"
             ),
+            Event::RepairBegan { lender } => tracing::info!(%lender, "fetching what is missing here"),
+            Event::Repaired { lender, points, took } => {
+                tracing::info!(%lender, points, ?took, "what was missing is here");
+            }
+            Event::RepairGivenUp { lender, reason } => {
+                tracing::info!(%lender, reason, "fetching what is missing is begun anew");
+            }
             Event::LinkUp(node) => tracing::debug!(%node, "link up"),
             Event::LinkDown(node) => tracing::warn!(%node, "link down"),
             Event::Superseded => {
@@ -294,6 +304,7 @@ impl Driver {
             frontier: self.replica.store().answer_hash(),
             holes: self.replica.store().holes().collect(),
             damage: self.replica.store().damage().clone(),
+            repair: self.replica.repair(now),
             complete_until: self.replica.complete_until(now),
             warnings: self.replica.warnings(now),
         }

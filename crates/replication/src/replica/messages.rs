@@ -18,7 +18,9 @@ impl Replica {
         match message {
             Message::Beat(beat) => self.take_beat(now, from, &beat),
             Message::Pull { have } => self.answer_pull(from, &have),
-            Message::Held { origin, seq } if origin == self.config.origin => self.take_held(now, from, seq),
+            Message::Held { origin, seq, owed } if origin == self.config.origin => {
+                self.take_held(now, from, seq, owed);
+            }
             Message::Held { .. } => {}
             Message::Probe { sent_ms } => {
                 let heads = self.store.applied().iter().collect();
@@ -26,12 +28,16 @@ impl Replica {
             }
             Message::Applied { probe_ms, heads } => {
                 self.complete.handle_reply(from, probe_ms, Frontier::from_entries(heads));
-                self.complete.settle(&self.store.have());
+                self.settle_complete();
             }
-            Message::Frames { answers_pull, more, chunks, frames } => {
+            Message::Ask { loan, ask } => self.take_ask(now, from, loan, ask),
+            Message::Lend { loan, lend } => self.take_lend(now, from, loan, *lend),
+            Message::Frames { answers_pull, more, chunks, frames, gone } => {
                 let intake = self.take_chunks(&chunks).max(self.take_frames(&frames));
                 match (answers_pull, intake) {
-                    (true, intake) => self.end_pull(now, from, more, intake),
+                    (true, intake) => {
+                        self.end_pull(now, from, Answer { more, has_gone: !gone.is_empty() }, intake)
+                    }
                     (false, Intake::Early) => self.pull(now, from),
                     (false, Intake::Whole | Intake::Behind | Intake::Failed) => {}
                 }
@@ -44,7 +50,7 @@ impl Replica {
         let Some(peer) = self.peers.get_mut(&from) else { return };
         let is_new_link = peer.handle_beat(now, beat, own);
         if beat.held_origin == own {
-            self.take_held(now, from, beat.held);
+            self.take_held(now, from, beat.held, beat.owed);
         }
         if is_new_link {
             self.open_link(now, from);
@@ -56,6 +62,7 @@ impl Replica {
         self.send_beat(now, node);
         let Some(peer) = self.peers.get_mut(&node) else { return };
         peer.compared = false;
+        (peer.has_gone, peer.rounds) = (false, 0);
         peer.end_pull();
         if peer.is_reachable(now) && !std::mem::replace(&mut peer.was_reachable, true) {
             self.events.push_back(Event::LinkUp(node));
@@ -63,10 +70,10 @@ impl Replica {
         self.pull(now, node);
     }
 
-    fn take_held(&mut self, now: Duration, from: NodeId, seq: u64) {
+    fn take_held(&mut self, now: Duration, from: NodeId, seq: u64, owed: u64) {
         let head = self.store.applied().get(self.config.origin);
         let Some(peer) = self.peers.get_mut(&from) else { return };
-        peer.handle_held(seq.min(head));
+        peer.handle_held(seq.min(head), owed);
         self.push(from);
         self.settle(now);
         self.consider_readiness(now);
@@ -134,13 +141,16 @@ impl Replica {
     }
 
     /// A pull was answered. What did not fit is pulled again by the next comparison, not in a tight loop.
-    fn end_pull(&mut self, now: Duration, from: NodeId, more: bool, intake: Intake) {
+    fn end_pull(&mut self, now: Duration, from: NodeId, answer: Answer, intake: Intake) {
+        let had_gap = self.has_gap();
         let Some(peer) = self.peers.get_mut(&from) else { return };
         peer.end_pull();
-        match (intake, more) {
+        match (intake, answer.more) {
             (Intake::Whole, true) => self.pull(now, from),
             (Intake::Whole, false) => {
                 peer.compared = true;
+                peer.has_gone = answer.has_gone;
+                peer.rounds = if had_gap || answer.has_gone { peer.rounds + 1 } else { 0 };
                 self.consider_readiness(now);
             }
             (Intake::Behind, _) => self.next_compare = self.next_compare.min(now + BEAT),
@@ -161,6 +171,15 @@ impl Replica {
         let message = Message::Pull { have: have.collect() };
         self.send(node, &message);
     }
+}
+
+/// What an answer to a pull says of itself.
+#[derive(Clone, Copy)]
+struct Answer {
+    /// There is more to pull.
+    more: bool,
+    /// There are frames that the peer's journal does not hold any more.
+    has_gone: bool,
 }
 
 /// How a peer's chunks and frames were taken in; the worse is the greater.

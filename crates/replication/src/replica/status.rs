@@ -110,6 +110,17 @@ impl Replica {
                 id.seq, id.origin
             ));
         }
+        if self.store.debt().is_some() {
+            warnings.push(match &self.repair(now) {
+                Some(repair) if repair.windows > 0 => format!(
+                    "this node fetches what it missed from {}: {} of {} windows are compared; points may be missing here",
+                    self.name_of(repair.lender),
+                    repair.windows - repair.windows_left,
+                    repair.windows
+                ),
+                _ => "this node missed frames that it must fetch from another: points may be missing here".to_owned(),
+            });
+        }
         let damage = self.store.damage();
         if let (Some(first), Some(last)) = (damage.iter().next(), damage.iter().last()) {
             warnings.push(format!(
@@ -120,6 +131,10 @@ impl Replica {
             ));
         }
         warnings
+    }
+
+    fn name_of(&self, node: NodeId) -> String {
+        self.members.of(node).map_or_else(|| node.to_string(), |member| member.name.clone())
     }
 
     /// Up to which ms of our clock all that the members held is here; `None` if a member has never told.

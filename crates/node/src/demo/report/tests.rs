@@ -39,6 +39,7 @@ fn look(number: u8, frontier: u8, clicks: f64) -> Look {
         warnings: Vec::new(),
         holes: Vec::new(),
         damage: Vec::new(),
+        repair: None,
     };
     let (name, address) = (format!("node-{number}"), address());
     Look { name, address, is_started: true, members: Some(members), clicks: Some(clicks) }
