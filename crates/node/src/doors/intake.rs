@@ -31,9 +31,9 @@ const STALL: Duration = Duration::from_secs(30);
 const RETRY_AFTER: HeaderValue = HeaderValue::from_static("1");
 const BUSY: &str =
     "this node has as many requests in work as it can hold: try again later or at another node";
-/// Paths that tell how the node fares.
-const ALWAYS_OPEN: [&str; 5] =
-    ["/-/", "/metrics", "/api/v1/cluster", "/grpc.health.v1.Health/", "/shoal.v1.Cluster/"];
+/// Where paths begin that tell how the node fares; `/metrics` alone does too, what is below it takes pushes.
+const ALWAYS_OPEN: [&str; 4] = ["/-/", "/api/v1/cluster", "/grpc.health.v1.Health/", "/shoal.v1.Cluster/"];
+const METRICS: &str = "/metrics";
 
 /// The budget, and what is spent of it.
 #[derive(Debug, Default)]
@@ -124,7 +124,8 @@ impl Drop for Charge {
 
 /// Lets a request in while there is room for it.
 pub(super) async fn measure(State(intake): State<Arc<Intake>>, request: Request, next: Next) -> Response {
-    if ALWAYS_OPEN.iter().any(|path| request.uri().path().starts_with(path)) {
+    let path = request.uri().path();
+    if path == METRICS || ALWAYS_OPEN.iter().any(|open| path.starts_with(open)) {
         return next.run(request).await;
     }
     let is_grpc = access::is_grpc(request.headers());
