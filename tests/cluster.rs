@@ -19,6 +19,8 @@ mod doors;
 mod exact;
 #[path = "cluster/failures.rs"]
 mod failures;
+#[path = "cluster/full_disk.rs"]
+mod full_disk;
 #[path = "cluster/harness.rs"]
 mod harness;
 #[path = "cluster/killed.rs"]
@@ -27,6 +29,8 @@ mod killed;
 mod membership;
 #[path = "cluster/partition.rs"]
 mod partition;
+#[path = "cluster/power.rs"]
+mod power;
 #[path = "cluster/prometheus.rs"]
 mod prometheus;
 #[path = "cluster/push.rs"]

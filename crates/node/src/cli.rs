@@ -9,7 +9,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
-use crate::commands::{Bench, Change, Forget, Keygen, Read, Snapshot, Status};
+use crate::commands::{Bench, Change, Forget, Keygen, Query, Read, Snapshot, Status};
 use crate::demo::Demo;
 use node::Node;
 
@@ -31,6 +31,9 @@ enum Command {
     Status(Status),
     /// Read the merged values of series
     Read(Read),
+    /// Evaluate a PromQL expression
+    #[command(after_help = "Example: shoal query 'sum by (job) (rate(requests_total[5m]))' --start 1h")]
+    Query(Query),
     /// Add to a series that counts
     #[command(after_help = "Example: shoal add 'requests_total{job=\"web\"}' 1")]
     Add(Change),
@@ -75,6 +78,7 @@ impl Command {
             Command::Demo(demo) => Ok(demo.run()?),
             Command::Status(status) => print(&block_on(status.run())??),
             Command::Read(read) => print(&block_on(read.run())??),
+            Command::Query(query) => print(&block_on(query.run())??),
             Command::Add(change) => print(&block_on(change.add())??),
             Command::Set(change) => print(&block_on(change.set())??),
             Command::Forget(forget) => print(&block_on(forget.run())??),

@@ -2,6 +2,7 @@
 //! asks the engine; what it refuses is counted by door and reason.
 
 mod access;
+mod asking;
 mod cluster;
 pub(crate) mod gathered;
 mod http;
@@ -22,6 +23,7 @@ use std::time::Duration;
 
 use crate::engine::Engine;
 
+pub use asking::Turns;
 pub use intake::Intake;
 pub use own::figures as own_figures;
 pub use refusals::{Door, Refusals};
@@ -42,6 +44,8 @@ pub struct Context {
     pub intake: Arc<Intake>,
     /// The transport, for its figures.
     pub mesh: shoal_transport::Mesh,
+    /// The turns of PromQL questions.
+    pub turns: Turns,
 }
 
 /// Facts about this node that do not change.

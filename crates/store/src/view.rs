@@ -1,8 +1,11 @@
 //! What a reader sees: the points that were there when the view was taken, whatever is written, flushed or merged
 //! meanwhile. Views are cheap, and no writer waits for one.
 
+mod presence;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::RangeInclusive;
+use std::sync::Arc;
 
 use shoal_merge::{Digest, order};
 use shoal_model::{Family, Kind, Labels, Matcher, Point, Writer, time};
@@ -28,6 +31,8 @@ pub struct View {
     pub(crate) catalogue: SharedCatalogue,
     pub(crate) damage: DamageMarks,
     pub(crate) findings: Findings,
+    /// Keeps the places of streams that this view can see from being given to others.
+    pub(crate) _epoch: Arc<()>,
 }
 
 /// One series, one family, with its streams, as a query sees it.

@@ -11,6 +11,7 @@ use serde_json::{Value as Json, json};
 use shoal_model::limits::LIVE;
 use shoal_model::{Labels, Matcher, MatcherOp, Point, Writer, is_stale};
 
+use super::super::asking::Unanswered;
 use super::super::{Context, wall_ms};
 use super::params::Params;
 use super::{Refusal, json};
@@ -37,7 +38,8 @@ async fn answer(context: &Context, params: &Params) -> Result<Response, Refusal>
     let state = params.text("state").unwrap_or("any").to_owned();
     let Listing { active, dropped } = context.scraped.listing();
     let now_ms = wall_ms();
-    let mut told = context.engine.inspect(move |snapshot| told(&snapshot, now_ms)).await?;
+    let mut told =
+        context.engine.inspect(move |snapshot| told(&snapshot, now_ms)).await.map_err(Unanswered::from)?;
     let fits = |job: &str| pool.is_empty() || pool == job;
     let mut shown: Vec<Json> = Vec::new();
     for target in &active {
@@ -60,7 +62,7 @@ async fn answer(context: &Context, params: &Params) -> Result<Response, Refusal>
         "droppedTargets": wanted("dropped", dropped),
         "droppedTargetCounts": counts,
     });
-    Ok(json::data(&data, Vec::new()))
+    Ok(json::plain(&data))
 }
 
 /// The targets that nodes have lately scraped, by the labels of `up`.
