@@ -9,7 +9,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
-use crate::commands::{Change, Forget, Keygen, Query, Read, Snapshot, Status};
+use crate::commands::{Bench, Change, Forget, Keygen, Query, Read, Snapshot, Status};
 use crate::demo::Demo;
 use node::Node;
 
@@ -44,6 +44,11 @@ enum Command {
     Forget(Forget),
     /// Copy a running node's store into a directory of its machine
     Snapshot(Snapshot),
+    /// Load any remote write, StatsD or Prometheus server, and tell what it costs
+    #[command(
+        after_help = "Example: shoal bench --write http://127.0.0.1:7400/api/v1/write --query http://127.0.0.1:7400 --pid $(pidof shoal)"
+    )]
+    Bench(Box<Bench>),
     /// Make a new cluster key
     Keygen(Keygen),
 }
@@ -78,6 +83,7 @@ impl Command {
             Command::Set(change) => print(&block_on(change.set())??),
             Command::Forget(forget) => print(&block_on(forget.run())??),
             Command::Snapshot(snapshot) => print(&block_on(snapshot.run())??),
+            Command::Bench(bench) => print(&block_on(bench.run())??),
             Command::Keygen(keygen) => print(&keygen.run()?),
         }
     }

@@ -1,6 +1,7 @@
 //! The commands that talk to a running cluster through the SDK, and `keygen`. Each returns the text to print;
 //! `--json` serves programs.
 
+mod bench;
 mod change;
 mod figure;
 mod forget;
@@ -17,6 +18,7 @@ use shoal_client::{BuildError, CallError, Client};
 
 use crate::config::{ConfigError, read_tokens};
 
+pub(crate) use bench::Bench;
 pub(crate) use change::Change;
 pub(crate) use figure::{hex, value_text};
 pub(crate) use forget::Forget;

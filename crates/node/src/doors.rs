@@ -4,6 +4,7 @@
 mod access;
 mod asking;
 mod cluster;
+pub(crate) mod gathered;
 mod http;
 mod import;
 mod ingest;
@@ -23,6 +24,7 @@ use std::time::Duration;
 use crate::engine::Engine;
 
 pub use asking::Turns;
+pub use intake::Intake;
 pub use own::figures as own_figures;
 pub use refusals::{Door, Refusals};
 pub use server::serve;
@@ -36,6 +38,10 @@ pub struct Context {
     pub about: Arc<About>,
     /// What was accepted and refused so far.
     pub refusals: Arc<Refusals>,
+    /// The targets that are scraped.
+    pub scraped: Arc<crate::scrape::Board>,
+    /// The requests in work.
+    pub intake: Arc<Intake>,
     /// The transport, for its figures.
     pub mesh: shoal_transport::Mesh,
     /// The turns of PromQL questions.

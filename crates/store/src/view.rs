@@ -6,6 +6,7 @@ mod presence;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::RangeInclusive;
+use std::sync::Arc;
 
 use shoal_merge::{Digest, order};
 use shoal_model::{Family, Kind, Labels, Matcher, Point, Writer, time};
@@ -30,6 +31,8 @@ pub struct View {
     pub(crate) catalogue: SharedCatalogue,
     pub(crate) damage: DamageMarks,
     pub(crate) findings: Findings,
+    /// Keeps the places of streams that this view can see from being given to others.
+    pub(crate) _epoch: Arc<()>,
 }
 
 /// One series, one family, with its streams, as a query sees it.

@@ -7,6 +7,7 @@ mod json;
 mod params;
 mod reply;
 mod series;
+mod targets;
 
 use std::time::{Duration, Instant};
 
@@ -38,7 +39,7 @@ pub(super) fn routes() -> Router<Context> {
         .route("/api/v1/metadata", get(empty::metadata))
         .route("/api/v1/rules", get(empty::rules))
         .route("/api/v1/alerts", get(empty::alerts))
-        .route("/api/v1/targets", get(empty::targets))
+        .route("/api/v1/targets", get(targets::targets))
         .route("/api/v1/status/buildinfo", get(empty::buildinfo))
         .route("/api/v1/status/runtimeinfo", get(empty::runtimeinfo))
         .route("/api/v1/status/config", get(empty::config))

@@ -16,7 +16,7 @@ use shoal_model::StreamPoints;
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
-use super::{Context, Door, intake, wall_ms};
+use super::{Context, Door, gathered, wall_ms};
 use aggregate::Aggregate;
 
 /// The largest datagram that UDP has.
@@ -130,7 +130,7 @@ async fn write(context: Context, mut seconds: mpsc::Receiver<Second>) {
     while let Some(parts) = seconds.recv().await {
         for part in parts {
             // The totals come again within a minute, so nothing is lost for good.
-            if let Err(error) = intake::write(&context, Door::StatsdTotals, part).await {
+            if let Err(error) = gathered::write(&context, Door::StatsdTotals, part).await {
                 tracing::debug!(%error, "a second of StatsD totals was not written");
             }
         }

@@ -13,6 +13,7 @@ use crate::frame::points as points_record;
 use crate::frame::{Frame, Header, Record, Tag};
 use crate::view::StreamView;
 
+mod sweeping;
 mod upkeep;
 
 fn origin(n: u8) -> Origin {

@@ -49,12 +49,6 @@ pub(super) async fn alerts() -> Response {
     json::plain(&json!({"alerts": []}))
 }
 
-/// `/api/v1/targets`: nothing is scraped.
-pub(super) async fn targets() -> Response {
-    let targets = json!({"activeTargets": [], "droppedTargets": [], "droppedTargetCounts": {}});
-    json::plain(&targets)
-}
-
 /// `/api/v1/status/config`: a node has none in Prometheus' form.
 pub(super) async fn config() -> Response {
     json::plain(&json!({"yaml": ""}))
