@@ -16,5 +16,7 @@ mod promtool;
 mod push;
 #[path = "clients/remote_write.rs"]
 mod remote_write;
+#[path = "clients/scrape.rs"]
+mod scrape;
 #[path = "clients/statsd.rs"]
 mod statsd;

@@ -5,8 +5,12 @@
 
 #[path = "cluster/acknowledged.rs"]
 mod acknowledged;
+#[path = "cluster/backpressure.rs"]
+mod backpressure;
 #[path = "cluster/bad_input.rs"]
 mod bad_input;
+#[path = "cluster/cuts.rs"]
+mod cuts;
 #[path = "cluster/debts.rs"]
 mod debts;
 #[path = "cluster/doors.rs"]
@@ -15,12 +19,18 @@ mod doors;
 mod exact;
 #[path = "cluster/failures.rs"]
 mod failures;
+#[path = "cluster/full_disk.rs"]
+mod full_disk;
 #[path = "cluster/harness.rs"]
 mod harness;
 #[path = "cluster/killed.rs"]
 mod killed;
+#[path = "cluster/membership.rs"]
+mod membership;
 #[path = "cluster/partition.rs"]
 mod partition;
+#[path = "cluster/power.rs"]
+mod power;
 #[path = "cluster/prometheus.rs"]
 mod prometheus;
 #[path = "cluster/push.rs"]
@@ -31,6 +41,8 @@ mod relay;
 mod remote_write;
 #[path = "cluster/rot.rs"]
 mod rot;
+#[path = "cluster/scraping.rs"]
+mod scraping;
 #[path = "cluster/secrecy.rs"]
 mod secrecy;
 #[path = "cluster/snapshot.rs"]

@@ -6,7 +6,7 @@ use std::future::Future;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, UNIX_EPOCH};
 
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
@@ -30,6 +30,8 @@ pub struct Node {
     pub peer: SocketAddr,
     /// Where StatsD lines go, if it was asked for.
     pub statsd: Option<SocketAddr>,
+    /// A command, with arguments, that the node's own command line follows.
+    pub wrapper: Vec<String>,
     extra: Vec<String>,
     child: Option<Child>,
 }
@@ -51,6 +53,7 @@ impl Node {
             client: any,
             peer: any,
             statsd: None,
+            wrapper: Vec::new(),
             extra,
             child: None,
         }
@@ -60,7 +63,9 @@ impl Node {
     pub async fn start(&mut self, join: &[SocketAddr]) {
         let _ = fs::remove_file(self.data.join("addresses"));
         let log = fs::File::options().create(true).append(true).open(self.log()).expect("the log opens");
-        let mut command = Command::new(env!("CARGO_BIN_EXE_shoal"));
+        let mut line = self.wrapper.iter().map(String::as_str).chain([env!("CARGO_BIN_EXE_shoal")]);
+        let mut command = Command::new(line.next().expect("a program"));
+        command.args(line);
         command.args(["node", "--name", &self.name, "--self-metrics", "off"]).arg("--data").arg(&self.data);
         command
             .args(["--listen", &self.client.to_string(), "--peer", &self.peer.to_string()])
@@ -109,6 +114,11 @@ impl Node {
         tokio::task::spawn_blocking(move || child.wait()).await.expect("no panic").expect("the node ends")
     }
 
+    /// The number of the process.
+    pub fn process_id(&self) -> u32 {
+        self.child.as_ref().expect("the node runs").id()
+    }
+
     /// Sends a signal.
     pub fn signal(&self, signal: Signal) {
         let child = self.child.as_ref().expect("the node runs");
@@ -117,7 +127,25 @@ impl Node {
 
     /// GET of a path; status and body.
     pub async fn get(&self, path: &str) -> Option<(u16, String)> {
-        self.request(format!("GET {path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n").as_bytes()).await
+        self.get_with(path, &[]).await
+    }
+
+    /// GET of a path with headers; status, headers and body in one text.
+    pub async fn get_with(&self, path: &str, headers: &[(&str, &str)]) -> Option<(u16, String)> {
+        let headers: String = headers.iter().map(|(name, value)| format!("{name}: {value}\r\n")).collect();
+        self.request(
+            format!("GET {path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n{headers}\r\n").as_bytes(),
+        )
+        .await
+    }
+
+    /// The same for a body that is no text: the head and the body.
+    pub async fn get_bytes(&self, path: &str, headers: &[(&str, &str)]) -> Option<(String, Vec<u8>)> {
+        let headers: String = headers.iter().map(|(name, value)| format!("{name}: {value}\r\n")).collect();
+        let request = format!("GET {path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n{headers}\r\n");
+        let answer = self.exchange(request.as_bytes()).await?;
+        let end = answer.windows(4).position(|bytes| bytes == b"\r\n\r\n")?;
+        Some((String::from_utf8(answer[..end].to_vec()).ok()?, answer[end + 4..].to_vec()))
     }
 
     /// POST of a body; status, headers and body in one text.
@@ -153,14 +181,18 @@ impl Node {
     }
 
     async fn request(&self, request: &[u8]) -> Option<(u16, String)> {
+        let answer = String::from_utf8_lossy(&self.exchange(request).await?).into_owned();
+        let status = answer.split(' ').nth(1)?.parse().ok()?;
+        Some((status, answer))
+    }
+
+    async fn exchange(&self, request: &[u8]) -> Option<Vec<u8>> {
         let talk = async {
             let mut stream = TcpStream::connect(self.client).await.ok()?;
             stream.write_all(request).await.ok()?;
             let mut answer = Vec::new();
             stream.read_to_end(&mut answer).await.ok()?;
-            let answer = String::from_utf8_lossy(&answer).into_owned();
-            let status = answer.split(' ').nth(1)?.parse().ok()?;
-            Some((status, answer))
+            Some(answer)
         };
         tokio::time::timeout(Duration::from_secs(5), talk).await.ok().flatten()
     }
@@ -297,6 +329,26 @@ impl Cluster {
             seen[0].is_some() && seen.iter().all(|one| *one == seen[0])
         })
         .await;
+    }
+
+    /// Asks all nodes the same question for the same times, and demands the same answer, byte for byte; the values of
+    /// its only series.
+    pub async fn all_answer_alike(&self, query: &str) -> Vec<String> {
+        let now = UNIX_EPOCH.elapsed().expect("after 1970").as_secs();
+        let (start, end) = (now - 300, now + 5);
+        let form = format!("query={query}&start={start}&end={end}&step=5");
+        let mut answers = Vec::new();
+        for node in &self.nodes {
+            let (status, answer) = node.post_form("/api/v1/query_range", &form).await.expect("it answers");
+            assert_eq!(status, 200, "{answer}");
+            let body = answer.split_once("\r\n\r\n").map(|(_, body)| body.to_owned()).unwrap_or_default();
+            let data: Value = serde_json::from_str(&body).expect("an answer is JSON");
+            answers.push(data["data"].to_string());
+        }
+        assert!(answers.iter().all(|answer| *answer == answers[0]), "{form}: {answers:#?}");
+        let data: Value = serde_json::from_str(&answers[0]).expect("it was JSON before");
+        let values = data["result"][0]["values"].as_array().cloned().unwrap_or_default();
+        values.iter().filter_map(|value| value[1].as_str().map(str::to_owned)).collect()
     }
 
     /// Addresses of all nodes for clients.

@@ -84,6 +84,10 @@ pub struct Member {
     pub origin: Option<Origin>,
     /// Frames that the answering node holds and that it has not reported as held.
     pub lag_frames: u64,
+    /// Bytes of these frames.
+    pub lag_bytes: u64,
+    /// What the answering node refused of it: why, and how often.
+    pub faults: Vec<(String, u64)>,
     /// When the answering node last heard from it, in ms since 1970.
     pub last_seen_ms: i64,
 }
@@ -204,6 +208,8 @@ fn member(message: v1::Member) -> Result<Member, IdError> {
         origin: life,
         lag_frames,
         last_seen_ms,
+        lag_bytes,
+        faults,
     } = message;
     Ok(Member {
         node: node_id(&node)?,
@@ -218,6 +224,8 @@ fn member(message: v1::Member) -> Result<Member, IdError> {
         incarnation: Incarnation(incarnation),
         origin: if life.is_empty() { None } else { Some(origin(&life)?) },
         lag_frames,
+        lag_bytes,
+        faults: faults.into_iter().map(|v1::Fault { reason, count }| (reason, count)).collect(),
         last_seen_ms,
     })
 }

@@ -2,7 +2,9 @@
 //! asks the engine; what it refuses is counted by door and reason.
 
 mod access;
+mod asking;
 mod cluster;
+pub(crate) mod gathered;
 mod http;
 mod import;
 mod ingest;
@@ -23,6 +25,8 @@ use std::time::Duration;
 
 use crate::engine::Engine;
 
+pub use asking::Turns;
+pub use intake::Intake;
 pub use known::KnownSeries;
 pub use own::figures as own_figures;
 pub use refusals::{Door, Refusals};
@@ -37,10 +41,16 @@ pub struct Context {
     pub about: Arc<About>,
     /// What was accepted and refused so far.
     pub refusals: Arc<Refusals>,
+    /// The targets that are scraped.
+    pub scraped: Arc<crate::scrape::Board>,
+    /// The requests in work.
+    pub intake: Arc<Intake>,
     /// The series that were written before, by their bytes.
     pub known: Arc<KnownSeries>,
     /// The transport, for its figures.
     pub mesh: shoal_transport::Mesh,
+    /// The turns of PromQL questions.
+    pub turns: Turns,
 }
 
 /// Facts about this node that do not change.

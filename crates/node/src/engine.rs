@@ -6,25 +6,32 @@ mod driver;
 mod lensed;
 mod notes;
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use shoal_membership::Membership;
-use shoal_model::{Batch, NodeId, Phase, Stream};
+use shoal_model::{Batch, NodeId, Phase, Stream, StreamPoints};
 use shoal_replication::{
-    Acks, Counters, ForgetError, Member, MemberStatus, Readiness, Receipt, RepairStatus, Replica,
+    Acks, Counters, Faults, ForgetError, Member, MemberStatus, Readiness, Receipt, RepairStatus, Replica,
     SubmitError, TooFewCopies, Totals,
 };
 use shoal_store::{FrameId, KnownPoints, SharedAnnotations, SnapshotSize, Tag};
-use shoal_transport::{Arrival, Mesh};
+use shoal_transport::{Arrivals, Mesh};
 use thiserror::Error;
-use tokio::sync::{mpsc, oneshot, watch};
+use tokio::sync::{Semaphore, SemaphorePermit, mpsc, oneshot, watch};
 
 pub use answer::{Answer, PartValue, Question, SeriesValue, Snapshot, TooManySeries};
-pub use lensed::{Lensed, shown_labels};
+pub use lensed::{Effort, Lensed, shown_labels};
 pub use notes::Notes;
 
 /// Requests that wait for the loop; doors wait when it is full.
 const MAILBOX: usize = 1024;
+
+/// Bytes of points and labels that wait for a sync or for copies, roughly: some seconds at full rate.
+const WAITING_BYTES_MAX: usize = 64 * 1024 * 1024;
+
+/// Questions that are answered at once, the others wait: each holds a thread and what it has read.
+const ANSWERS_MAX: usize = 20;
 
 /// How long a question waits for the writes that it names.
 const TOKEN_WAIT: Duration = Duration::from_secs(5);
@@ -134,8 +141,10 @@ pub struct Status {
     pub members: Vec<MemberStatus>,
     /// What is held.
     pub totals: Totals,
-    /// What was refused or repaired.
+    /// What became of the frames of others.
     pub counters: Counters,
+    /// What was refused of other nodes.
+    pub faults: Faults,
     /// What answers hash.
     pub frontier: u128,
     /// Frames that were held and cannot be read any more.
@@ -172,7 +181,7 @@ pub struct Wiring {
     /// Carries messages to peers.
     pub mesh: Mesh,
     /// Peers' messages, gossip left out.
-    pub arrivals: mpsc::Receiver<Arrival>,
+    pub arrivals: Arrivals,
     /// Gossip.
     pub membership: Membership,
 }
@@ -184,6 +193,8 @@ pub struct Engine {
     readiness: watch::Receiver<Readiness>,
     annotations: SharedAnnotations,
     node: NodeId,
+    room: Arc<Semaphore>,
+    answers: Arc<Semaphore>,
 }
 
 impl Engine {
@@ -193,7 +204,9 @@ impl Engine {
         let annotations = wiring.replica.store().annotations().clone();
         let (readiness, watched) = watch::channel(wiring.replica.readiness());
         let task = tokio::spawn(driver::run(wiring, mailbox, readiness));
-        (Self { commands, readiness: watched, annotations, node }, task)
+        let room = Arc::new(Semaphore::new(WAITING_BYTES_MAX));
+        let answers = Arc::new(Semaphore::new(ANSWERS_MAX));
+        (Self { commands, readiness: watched, annotations, node, room, answers }, task)
     }
 
     /// This node.
@@ -206,15 +219,22 @@ impl Engine {
         self.readiness.clone()
     }
 
-    /// Writes a batch and waits for its copies.
+    /// Writes a batch and waits for its copies. Refused where too much waits for that already.
     pub async fn write(&self, batch: Batch, acks: Acks) -> Result<Written, WriteError> {
         self.write_noted(batch, Notes::default(), acks).await
     }
 
     /// The same with what is told beside the points.
     pub async fn write_noted(&self, batch: Batch, notes: Notes, acks: Acks) -> Result<Written, WriteError> {
+        let _room = self.hold(bytes_of(&batch))?;
         let notes = notes.into_records(&self.annotations);
         self.ask(|reply| Command::Write { batch, notes, acks, reply }).await?
+    }
+
+    /// Room for what waits; refused where too much does already.
+    fn hold(&self, bytes: usize) -> Result<SemaphorePermit<'_>, SubmitError> {
+        let bytes = bytes.min(WAITING_BYTES_MAX) as u32;
+        self.room.try_acquire_many(bytes).map_err(|_| SubmitError::Busy)
     }
 
     /// The places of streams that are about to be written to; new ones are taken into the catalogue.
@@ -230,6 +250,8 @@ impl Engine {
         notes: Notes,
         acks: Acks,
     ) -> Result<Written, WriteError> {
+        let bytes = size_of_val(known.points.as_slice()) + size_of_val(known.streams.as_slice());
+        let _room = self.hold(bytes)?;
         let notes = notes.into_records(&self.annotations);
         self.ask(|reply| Command::WriteKnown { revision, known, notes, acks, reply }).await?
     }
@@ -249,12 +271,13 @@ impl Engine {
     }
 
     /// The same once the writes that the tokens name are here.
-    async fn inspect_after<T: Send + 'static>(
+    pub async fn inspect_after<T: Send + 'static>(
         &self,
         tokens: Vec<FrameId>,
         work: impl FnOnce(Snapshot) -> T + Send + 'static,
     ) -> Result<T, ReadError> {
         let snapshot = self.ask(|reply| Command::Snapshot { tokens, reply }).await??;
+        let _turn = self.answers.acquire().await.map_err(|_| Stopped)?;
         Ok(tokio::task::spawn_blocking(move || work(snapshot)).await.map_err(|_| Stopped)?)
     }
 
@@ -296,6 +319,14 @@ impl Engine {
         self.commands.send(command(reply)).await.map_err(|_| Stopped)?;
         answer.await.map_err(|_| Stopped)
     }
+}
+
+/// What a batch costs while it waits.
+fn bytes_of(batch: &Batch) -> usize {
+    let part = |part: &StreamPoints| {
+        size_of::<StreamPoints>() + part.stream.labels.canonical().len() + size_of_val(part.points.as_slice())
+    };
+    batch.streams.iter().map(part).sum()
 }
 
 /// The phase that a readiness is told as.

@@ -13,6 +13,7 @@ mod gzip;
 mod host;
 mod node;
 mod otlp;
+mod scrape;
 
 use std::process::ExitCode;
 

@@ -15,18 +15,18 @@ use shoal_membership::{GossipLink, Membership, MembershipConfig};
 use shoal_model::{Origin, Phase, Profile};
 use shoal_replication::{Config, Replica};
 use shoal_store::{Opened, Options, RealDisk, Replayed, Store};
-use shoal_transport::{Arrival, Class, Hello, Mesh, MeshConfig};
+use shoal_transport::{Arrival, Arrivals, Class, Hello, Mesh, MeshConfig};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{mpsc, watch};
 
 use crate::config::NodeConfig;
-use crate::doors::{self, About, Context, Refusals};
+use crate::doors::{self, About, Context, Intake, Refusals, Turns};
 use crate::engine::{Engine, Wiring};
 use directory::DataDirectory;
 use gathering::{Gathering, Sockets};
 
-/// Messages of each kind that wait between the transport and who takes them.
+/// Messages that wait between the transport and gossip.
 const BACKLOG: usize = 64;
 
 /// Runs a node until a signal ends it, or something that it cannot live without fails.
@@ -39,23 +39,27 @@ pub async fn run(config: NodeConfig) -> anyhow::Result<()> {
     let listener =
         TcpListener::bind(config.listen).await.with_context(|| format!("--listen {}", config.listen))?;
     let hello = Hello { node: identity.node, incarnation: identity.incarnation, origin };
-    let (mesh, arrivals) = bind_mesh(&config, hello)?;
+    let (mesh, mut arrivals) = bind_mesh(&config, hello)?;
     let profile = profile(&config, hello, listener.local_addr()?, mesh.local_addr());
     let opened = open_store(directory.disk(), origin, options(&config)).await?;
     let replica = Replica::new(replica_config(&config, hello, rng.next_u64()), opened)?;
 
-    let (gossip, peers) = split(arrivals);
+    let gossip = gossip(arrivals.take_gossip());
     let link = Gossip(mesh.clone());
-    let membership_config = MembershipConfig::new(config.cluster.clone(), config.join.clone());
+    let mut membership_config = MembershipConfig::new(config.cluster.clone(), config.join.clone());
+    membership_config.grace = config.gossip_grace.unwrap_or(membership_config.grace);
     let membership = Membership::spawn(membership_config, profile.clone(), link, gossip).await?;
-    let wiring = Wiring { replica, mesh: mesh.clone(), arrivals: peers, membership };
+    let wiring = Wiring { replica, mesh: mesh.clone(), arrivals, membership };
     let (engine, mut task) = Engine::start(wiring, identity.node);
     let context = Context {
         engine: engine.clone(),
         about: Arc::new(about(&config, profile.clone())),
         refusals: Arc::new(Refusals::default()),
+        scraped: Arc::default(),
+        intake: Arc::new(Intake::default()),
         known: Arc::default(),
         mesh: mesh.clone(),
+        turns: Turns::default(),
     };
     let sockets = Sockets::bind(&config)?;
     directory.announce(listener.local_addr()?, mesh.local_addr(), sockets.statsd())?;
@@ -96,7 +100,7 @@ async fn wait(mut stopped: watch::Receiver<bool>) {
     let _ = stopped.wait_for(|stop| *stop).await;
 }
 
-fn bind_mesh(config: &NodeConfig, hello: Hello) -> anyhow::Result<(Mesh, mpsc::Receiver<Arrival>)> {
+fn bind_mesh(config: &NodeConfig, hello: Hello) -> anyhow::Result<(Mesh, Arrivals)> {
     // A wildcard cannot be dialled; the port is not known before the bind, so it is taken first where it is 0.
     let bind = take_port(config.peer)?;
     let wildcard = bind.ip().is_unspecified().then(|| SocketAddr::new(default_route(bind.ip()), bind.port()));
@@ -199,28 +203,19 @@ async fn open_store(disk: RealDisk, origin: Origin, options: Options) -> anyhow:
     Ok(opened)
 }
 
-/// Gossip goes its own way; everything else is for the replica.
-fn split(
-    mut arrivals: mpsc::Receiver<Arrival>,
-) -> (mpsc::Receiver<(SocketAddr, Bytes)>, mpsc::Receiver<Arrival>) {
-    let (gossip, gossip_taken) = mpsc::channel(BACKLOG);
-    let (peers, peers_taken) = mpsc::channel(BACKLOG);
+/// Gossip as membership takes it: who sent it is told by the address.
+fn gossip(mut arrivals: mpsc::Receiver<Arrival>) -> mpsc::Receiver<(SocketAddr, Bytes)> {
+    let (gossip, taken) = mpsc::channel(BACKLOG);
     tokio::spawn(async move {
         while let Some(arrival) = arrivals.recv().await {
-            let delivered = match arrival.class {
-                // Gossip that nobody takes in time is stale: it is dropped.
-                Class::Gossip => match gossip.try_send((arrival.address, arrival.message)) {
-                    Ok(()) | Err(mpsc::error::TrySendError::Full(_)) => true,
-                    Err(mpsc::error::TrySendError::Closed(_)) => false,
-                },
-                Class::Control | Class::Frames | Class::Repair => peers.send(arrival).await.is_ok(),
-            };
-            if !delivered {
+            // Gossip that nobody takes in time is stale: it is dropped.
+            let delivered = gossip.try_send((arrival.address, arrival.message));
+            if matches!(delivered, Err(mpsc::error::TrySendError::Closed(_))) {
                 return;
             }
         }
     });
-    (gossip_taken, peers_taken)
+    taken
 }
 
 #[derive(Clone)]

@@ -7,10 +7,11 @@ mod membership;
 mod messages;
 mod pushing;
 mod repairing;
+mod retiring;
 mod status;
 mod timers;
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::io;
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -26,9 +27,11 @@ use shoal_store::{
 use thiserror::Error;
 
 use crate::complete::Completeness;
+use crate::fault::{Fault, Faults};
 use crate::job::{Done, Job};
 use crate::limits::{ACKS_WAIT, AUTO_WAIT, COMPARE, PENDING_MAX};
 use crate::member::{Member, Members};
+use crate::own_bytes::OwnBytes;
 use crate::peer::Peer;
 use crate::wire::{Class, Message};
 use crate::write::{Acks, Electorate, Receipt, Ticket, TooFewCopies, Writes};
@@ -121,6 +124,8 @@ pub enum Event {
         /// How long it took.
         took: Duration,
     },
+    /// A frame is lost: no member has it, and its points are given up.
+    Voided(shoal_store::FrameId),
     /// It could not go on; it is begun anew with another node, or later.
     RepairGivenUp {
         /// From which node.
@@ -151,30 +156,24 @@ pub enum SubmitError {
     #[error(transparent)]
     TooFewMembers(TooFewCopies),
     /// Too many writes wait for copies; try again later.
-    #[error("{PENDING_MAX} writes wait for copies already; try again later or at another node")]
+    #[error("too many writes wait for their copies already: try again later or at another node")]
     Busy,
     /// The store's own reason.
     #[error(transparent)]
     Store(#[from] StoreError),
 }
 
-/// What was refused or repaired, by reason, since the start.
+/// What became of the frames of others, since the start; what was refused is in [`Faults`].
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Counters {
     /// Frames of others applied.
     pub frames_applied: u64,
     /// Frames that were known already.
     pub frames_known: u64,
-    /// Frames under our own origin that we did not write.
-    pub frames_forged: u64,
-    /// Frames that arrived before what they follow or need.
-    pub frames_early: u64,
-    /// Messages that could not be read.
-    pub messages_malformed: u64,
-    /// Table chunks refused.
-    pub tables_refused: u64,
     /// Pulls sent.
     pub pulls: u64,
+    /// Frames given up because no member had them.
+    pub frames_voided: u64,
 }
 
 /// The replication state machine of one node.
@@ -193,10 +192,14 @@ pub struct Replica {
     loans: BTreeMap<Origin, lending::Loan>,
     repairs: repairing::Repairs,
     jobs: VecDeque<Job>,
+    /// Origins that are over, as of the last look.
+    retired: BTreeSet<Origin>,
     rng: SmallRng,
     transmits: VecDeque<Transmit>,
     events: VecDeque<Event>,
     counters: Counters,
+    faults: Faults,
+    own_bytes: OwnBytes,
 }
 
 impl Replica {
@@ -222,9 +225,12 @@ impl Replica {
             loans: BTreeMap::new(),
             repairs: Default::default(),
             jobs: VecDeque::new(),
+            retired: BTreeSet::new(),
             transmits: VecDeque::new(),
             events: VecDeque::new(),
             counters: Counters::default(),
+            faults: Faults::default(),
+            own_bytes: OwnBytes::default(),
         };
         replica.keep_members();
         replica.write_join(0)?;
@@ -249,7 +255,7 @@ impl Replica {
         acks: Acks,
     ) -> Result<Ticket, SubmitError> {
         self.check_submit(now, acks)?;
-        let appended = self.store.append(batch, records)?;
+        let appended = self.append(batch, records)?;
         Ok(self.push_own(now, &appended, acks))
     }
 
@@ -263,6 +269,7 @@ impl Replica {
     ) -> Result<Ticket, SubmitError> {
         self.check_submit(now, acks)?;
         let appended = self.store.append_known(known, records)?;
+        self.note_own(&appended);
         Ok(self.push_own(now, &appended, acks))
     }
 
@@ -313,7 +320,7 @@ impl Replica {
         match Message::decode(message) {
             Ok(message) => self.dispatch(now, from, message),
             Err(error) => {
-                self.counters.messages_malformed += 1;
+                self.faults.count(from, Fault::from(&error));
                 tracing::debug!(peer = %from, %error, "a message was dropped");
             }
         }
@@ -395,9 +402,14 @@ impl Replica {
         self.readiness
     }
 
-    /// What was refused or repaired.
+    /// What became of the frames of others.
     pub fn counters(&self) -> Counters {
         self.counters
+    }
+
+    /// What was refused of other nodes.
+    pub fn faults(&self) -> &Faults {
+        &self.faults
     }
 
     fn send(&mut self, to: NodeId, message: &Message) {
@@ -414,9 +426,20 @@ impl Replica {
 
     fn append_member(&mut self, member: &Member) -> Result<(), StoreError> {
         let body = member.encode();
-        self.store.append(&Batch::default(), &[Record { tag: shoal_store::Tag::MEMBER, body: &body }])?;
+        self.append(&Batch::default(), &[Record { tag: shoal_store::Tag::MEMBER, body: &body }])?;
         self.take_member(member.clone());
         Ok(())
+    }
+
+    /// Writes the next frame of our own.
+    fn append(&mut self, batch: &Batch, records: &[Record<'_>]) -> Result<Appended, StoreError> {
+        let appended = self.store.append(batch, records)?;
+        self.note_own(&appended);
+        Ok(appended)
+    }
+
+    fn note_own(&mut self, appended: &Appended) {
+        self.own_bytes.note(appended.frame.id().seq, appended.frame.bytes().len());
     }
 
     fn electorate(&self, now: Duration) -> Electorate {

@@ -25,7 +25,7 @@ pub enum Class {
     Control,
     /// New frames.
     Frames,
-    /// Frames that were asked for.
+    /// Frames that were asked for, while more are missing.
     Repair,
 }
 
@@ -162,10 +162,10 @@ impl Message {
             | Message::Held { .. }
             | Message::Probe { .. }
             | Message::Applied { .. } => Class::Control,
-            Message::Frames { answers_pull: false, .. } => Class::Frames,
-            Message::Frames { answers_pull: true, .. } | Message::Ask { .. } | Message::Lend { .. } => {
-                Class::Repair
-            }
+            // The last answer to a pull opens the pushing that follows, which must not overtake it.
+            Message::Frames { answers_pull, more, .. } if *answers_pull && *more => Class::Repair,
+            Message::Frames { .. } => Class::Frames,
+            Message::Ask { .. } | Message::Lend { .. } => Class::Repair,
         }
     }
 

@@ -55,7 +55,7 @@ fn main() {
     );
     let half: Vec<u32> =
         (0..SERIES as u32).filter(|place| (place / METRICS as u32).is_multiple_of(2)).collect();
-    timed("recycle half of the streams", || catalogue.recycle(&half));
+    timed("recycle half of the streams", || catalogue.recycle(&half.iter().collect()));
 }
 
 fn define(catalogue: &mut Catalogue) {

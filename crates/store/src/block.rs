@@ -21,6 +21,7 @@ pub mod rot;
 pub mod scan;
 pub mod writer;
 
+mod census;
 mod chunk;
 mod files;
 mod footer;

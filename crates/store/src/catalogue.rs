@@ -116,13 +116,17 @@ impl Catalogue {
 
     /// Forgets streams that live nowhere any more: their places are given out again, and a series without
     /// streams is no longer found.
-    pub fn recycle(&mut self, places: &[u32]) {
+    pub fn recycle(&mut self, places: &RoaringBitmap) {
         self.revision += 1;
-        let live = places.iter().copied().filter(|place| self.streams.kind(*place).is_some());
-        let places: RoaringBitmap = live.collect();
+        let places = places & self.live_places();
         self.free(&places);
         self.touched |= places;
         self.tidy_if_due();
+    }
+
+    /// The places that hold streams.
+    pub fn live_places(&self) -> RoaringBitmap {
+        self.streams.live_places()
     }
 
     /// All places are below this number; some may be free.

@@ -2,6 +2,7 @@
 //! written and promised. At every operation of the disk the machine loses power, the process dies, the space
 //! ends or syncs fail; after that everything is compared with the record.
 
+mod churn;
 mod death;
 mod named;
 mod order;

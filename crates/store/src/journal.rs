@@ -3,6 +3,7 @@
 //! record that names the synced length: what is bad after it is a torn tail and is cut, what is bad before it
 //! is rot and is reported. Layout: `docs/formats/journal.md`.
 
+mod ages;
 mod index;
 mod record;
 mod recovery;
@@ -18,6 +19,7 @@ use shoal_model::Origin;
 use crate::bytes::{Malformed, Reader};
 use crate::disk::{Disk, DiskFile};
 use crate::frame::{Frame, FrameId};
+pub use ages::Ages;
 use index::{Index, Slot, Span};
 use record::HEADER_BYTES;
 pub use record::RecordKind;
@@ -193,6 +195,15 @@ impl Journal {
         numbers.into_iter().find_map(|number| self.find_in(number, id))
     }
 
+    /// Lists a frame no more: its bytes have rotted.
+    pub fn forget(&mut self, id: FrameId) {
+        for segment in self.segments.values_mut() {
+            if let Some(index) = &mut segment.index {
+                index.frames.remove(&id);
+            }
+        }
+    }
+
     /// The first frame of an origin that is still in the journal.
     pub fn first_of(&self, origin: Origin) -> Option<u64> {
         self.segments.values().filter_map(|segment| segment.spans.get(&origin)).map(|(first, _)| *first).min()
@@ -263,11 +274,12 @@ impl Journal {
         self.segment_bytes = (bytes_max / SEGMENTS_KEPT).clamp(SEGMENT_BYTES_MIN, SEGMENT_BYTES);
     }
 
-    /// Removes the oldest segments that end before `checkpoint`, as long as more than `bytes_max` are left.
-    pub fn truncate(&mut self, checkpoint: Position, bytes_max: u64) -> io::Result<()> {
+    /// Removes the oldest segments that end before `checkpoint`, as long as more than `bytes_max` are left, or
+    /// they are below the number `expired`.
+    pub fn truncate(&mut self, checkpoint: Position, bytes_max: u64, expired: u64) -> io::Result<()> {
         let mut bytes = self.len_bytes();
         while let Some((number, segment)) = self.segments.first_key_value() {
-            if *number >= checkpoint.segment || bytes <= bytes_max {
+            if *number >= checkpoint.segment || bytes <= bytes_max && *number >= expired {
                 break;
             }
             let (number, len) = (*number, segment.len);

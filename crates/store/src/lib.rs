@@ -25,6 +25,7 @@
 //! - [`snapshot`]: a copy of the store in another directory
 //! - [`store`]: all of it together
 //! - [`summary`]: running totals beside sealed blocks
+//! - [`sweep`]: which streams live nowhere any more
 //! - [`view`]: what a reader sees
 //! - [`windows`]: blocks by two hours of time
 //!
@@ -54,6 +55,7 @@ pub mod scrub;
 pub mod snapshot;
 pub mod store;
 pub mod summary;
+pub mod sweep;
 pub mod table;
 pub mod view;
 pub mod windows;

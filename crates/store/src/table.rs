@@ -129,6 +129,12 @@ impl Tables {
         self.origins.keys().copied()
     }
 
+    /// The places of all streams in any table.
+    pub fn places(&self) -> impl Iterator<Item = u32> + '_ {
+        let all = self.origins.values().flat_map(|table| &table.places);
+        all.copied().filter(|place| *place != UNKNOWN)
+    }
+
     /// Takes entries in; one that is already there must be the same. Those before a conflict stay.
     pub fn define(&mut self, origin: Origin, first: u32, places: &[u32]) -> Result<(), TableError> {
         if places.is_empty() {
@@ -167,9 +173,10 @@ impl Tables {
         runs.collect()
     }
 
-    /// Forgets the table of an origin whose frames are all gone.
-    pub fn remove(&mut self, origin: Origin) {
-        self.origins.remove(&origin);
+    /// Forgets the table of an origin whose frames are all gone; the places that stood in it.
+    pub fn remove(&mut self, origin: Origin) -> impl Iterator<Item = u32> {
+        let places = self.origins.remove(&origin).unwrap_or_default().places;
+        places.into_iter().filter(|place| *place != UNKNOWN)
     }
 
     /// Our own number in this life of the stream at a place.

@@ -44,6 +44,11 @@ impl Windows {
         self.blocks.iter().map(|(window, blocks)| (*window, blocks.as_slice()))
     }
 
+    /// All blocks, the newest window's first.
+    pub fn newest_first(&self) -> impl Iterator<Item = &Arc<Block>> {
+        self.blocks.values().rev().flatten()
+    }
+
     /// The blocks of one window.
     pub fn of(&self, window: i64) -> &[Arc<Block>] {
         self.blocks.get(&window).map_or(&[], Vec::as_slice)
@@ -59,6 +64,11 @@ impl Windows {
     /// Takes the summary of a sealed block in.
     pub fn add_summary(&mut self, summary: Block) {
         Arc::make_mut(&mut self.summaries).insert(summary.meta().number, Arc::new(summary));
+    }
+
+    /// The summary of the block with a number, whatever else is in its window.
+    pub fn summary_of(&self, number: u64) -> Option<&Arc<Block>> {
+        self.summaries.get(&number)
     }
 
     /// The summary of a window, if all its points are in one block that has one.

@@ -1,5 +1,7 @@
 //! `shoal status`: the cluster as one node sees it.
 
+use std::collections::BTreeMap;
+
 use serde::Serialize;
 use shoal_client::{Damage, Hole, Member, MemberState, Members, Repair};
 
@@ -28,8 +30,18 @@ impl Status {
 const SHORT: usize = 8;
 
 fn text(members: &Members) -> String {
-    let mut table =
-        Table::new(["NAME", "NODE", "ZONE", "VERSION", "STATE", "REACHABLE", "LAG", "CLIENTS", "PEERS"]);
+    let mut table = Table::new([
+        "NAME",
+        "NODE",
+        "ZONE",
+        "VERSION",
+        "STATE",
+        "REACHABLE",
+        "LAG",
+        "LAG BYTES",
+        "CLIENTS",
+        "PEERS",
+    ]);
     let mut by_name: Vec<&Member> = members.members.iter().collect();
     by_name.sort_by_key(|member| (&member.name, member.node));
     for member in by_name {
@@ -41,6 +53,7 @@ fn text(members: &Members) -> String {
             state(member).to_owned(),
             (if member.reachable { "yes" } else { "no" }).to_owned(),
             member.lag_frames.to_string(),
+            member.lag_bytes.to_string(),
             member.client_address.clone(),
             member.peer_address.clone(),
         ]);
@@ -59,6 +72,7 @@ fn text(members: &Members) -> String {
     ));
     members.repair.iter().for_each(|repair| text.push_str(&repair_text(repair, members)));
     members.warnings.iter().for_each(|warning| text.push_str(&format!("warning   {warning}\n")));
+    members.members.iter().for_each(|member| text.push_str(&faults_text(member)));
     members.holes.iter().for_each(|hole| text.push_str(&hole_text(hole)));
     members.damage.iter().for_each(|damage| text.push_str(&damage_text(damage)));
     text
@@ -75,6 +89,12 @@ fn repair_text(repair: &Repair, members: &Members) -> String {
         windows - windows_left,
         running_for.as_secs()
     )
+}
+
+/// Gaps come with every reordering and are told by `--json` only.
+fn faults_text(member: &Member) -> String {
+    let line = |(reason, count): &(String, u64)| format!("refused   {count} of {}: {reason}\n", member.name);
+    member.faults.iter().filter(|(reason, _)| reason != "gap").map(line).collect()
 }
 
 fn hole_text(hole: &Hole) -> String {
@@ -141,6 +161,8 @@ struct JsonMember<'a> {
     incarnation: u64,
     origin: Option<String>,
     lag_frames: u64,
+    lag_bytes: u64,
+    faults: BTreeMap<&'a str, u64>,
     last_seen_ms: i64,
 }
 
@@ -206,6 +228,8 @@ fn json_member(member: &Member) -> JsonMember<'_> {
         incarnation: member.incarnation.0,
         origin: member.origin.map(|origin| origin.to_string()),
         lag_frames: member.lag_frames,
+        lag_bytes: member.lag_bytes,
+        faults: member.faults.iter().map(|(reason, count)| (reason.as_str(), *count)).collect(),
         last_seen_ms: member.last_seen_ms,
     }
 }

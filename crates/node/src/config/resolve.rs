@@ -57,8 +57,10 @@ impl TypedNode {
                 .map_or(self.retention.unwrap_or(RETENTION).0.saturating_mul(TOTALS), |span| span.0),
             replica_label: replica_label(self.replica_label)?,
             journal_bytes_max: self.journal.unwrap_or(JOURNAL).0,
+            gossip_grace: self.gossip_grace.map(|span| span.0),
             self_metrics: self_metrics(self.self_metrics.unwrap_or(SELF_METRICS))?,
             statsd: self.statsd,
+            scrape: self.scrape,
             statsd_buckets: buckets(self.statsd_buckets.unwrap_or_else(|| STATSD_BUCKETS.to_vec()))?,
         })
     }

@@ -53,12 +53,14 @@ pub(super) fn members(context: &Context, status: EngineStatus) -> v1::MembersRep
         complete_until,
         warnings,
         counters: _,
+        faults: _,
     } = status;
     let hole = |(id, hole): (shoal_store::FrameId, Hole)| v1::Hole {
         origin: id.origin.0.to_vec(),
         seq: id.seq,
         reason: match hole {
             Hole::Rot => "it has rotted on disk".to_owned(),
+            Hole::Unread(_) => "it has rotted on disk, but its points are here".to_owned(),
             Hole::NoTable(_) => "the table of its streams is missing".to_owned(),
         },
     };
@@ -102,7 +104,16 @@ fn damage_message(damage: &Damage) -> v1::Damage {
 }
 
 fn member_message(context: &Context, readiness: Readiness, status: MemberStatus) -> v1::Member {
-    let MemberStatus { member, profile, is_reachable, is_alive: _, lag_frames, silent_for } = status;
+    let MemberStatus {
+        member,
+        profile,
+        is_reachable,
+        is_alive: _,
+        lag_frames,
+        lag_bytes,
+        faults,
+        silent_for,
+    } = status;
     let is_self = member.node == context.engine.node();
     let profile = if is_self { Some(context.about.profile.clone()) } else { profile };
     let phase = match (is_self, &profile) {
@@ -125,6 +136,11 @@ fn member_message(context: &Context, readiness: Readiness, status: MemberStatus)
         incarnation: member.incarnation.0,
         origin: member.origin.0.to_vec(),
         lag_frames,
+        lag_bytes,
+        faults: faults
+            .into_iter()
+            .map(|(fault, count)| v1::Fault { reason: fault.word().to_owned(), count })
+            .collect(),
         last_seen_ms: silent_for.map_or(0, |silent| wall_ms() - silent.as_millis() as i64),
     }
 }

@@ -158,7 +158,10 @@ fn member_json(member: v1::Member) -> Value {
         origin,
         lag_frames,
         last_seen_ms,
+        lag_bytes,
+        faults,
     } = member;
+    let faults = faults.into_iter().map(|fault| (fault.reason, json!(fault.count)));
     json!({
         "node": hex(&node),
         "name": name,
@@ -172,6 +175,8 @@ fn member_json(member: v1::Member) -> Value {
         "incarnation": incarnation,
         "origin": hex(&origin),
         "lag_frames": lag_frames,
+        "lag_bytes": lag_bytes,
+        "faults": faults.collect::<serde_json::Map<_, _>>(),
         "last_seen_ms": last_seen_ms,
     })
 }

@@ -11,7 +11,7 @@ pub fn figures(context: &Context, status: &Status) -> Vec<Figure> {
     let mut figures = held(status);
     figures.extend(repair(status));
     figures.extend(links(status));
-    figures.extend(replication(status.counters));
+    figures.extend(replication(status));
     figures.extend(doors(context));
     figures.extend(transport(context));
     figures
@@ -106,37 +106,38 @@ fn links(status: &Status) -> Vec<Figure> {
                 labels(),
                 member.lag_frames,
             ),
+            gauge(
+                "shoal_member_lag_bytes",
+                "Bytes of own frames that a member does not hold yet.",
+                labels(),
+                member.lag_bytes,
+            ),
         ]
     });
     figures.collect()
 }
 
-fn replication(counters: Counters) -> Vec<Figure> {
-    let Counters {
-        frames_applied,
-        frames_known,
-        frames_forged,
-        frames_early,
-        messages_malformed,
-        tables_refused,
-        pulls,
-    } = counters;
+fn replication(status: &Status) -> Vec<Figure> {
+    let Counters { frames_applied, frames_known, pulls, frames_voided } = status.counters;
     let outcome = |outcome: &str| vec![("outcome", outcome.to_owned())];
     const FRAMES: &str = "Frames of other nodes by what became of them.";
-    vec![
+    let mut figures = vec![
         counter("shoal_replication_frames_total", FRAMES, outcome("applied"), frames_applied),
         counter("shoal_replication_frames_total", FRAMES, outcome("known"), frames_known),
-        counter("shoal_replication_frames_total", FRAMES, outcome("forged"), frames_forged),
-        counter("shoal_replication_frames_total", FRAMES, outcome("early"), frames_early),
-        counter(
-            "shoal_replication_messages_malformed_total",
-            "Messages that could not be read.",
-            vec![],
-            messages_malformed,
-        ),
-        counter("shoal_replication_tables_refused_total", "Table chunks refused.", vec![], tables_refused),
         counter("shoal_replication_pulls_total", "Pulls sent.", vec![], pulls),
-    ]
+        counter(
+            "shoal_replication_frames_lost_total",
+            "Frames given up because no member had them.",
+            vec![],
+            frames_voided,
+        ),
+    ];
+    let faults = status.faults.iter().map(|(node, fault, count)| {
+        let labels = vec![("node", node.to_string()), ("reason", fault.word().to_owned())];
+        counter("shoal_replication_refused_total", "What was refused of other nodes.", labels, count)
+    });
+    figures.extend(faults);
+    figures
 }
 
 fn doors(context: &Context) -> Vec<Figure> {
@@ -153,7 +154,16 @@ fn doors(context: &Context) -> Vec<Figure> {
         let labels = vec![("door", door.word().to_owned()), ("reason", reason.to_owned())];
         counter("shoal_points_refused_total", "Points refused by door and reason.", labels, points)
     });
-    accepted.chain(refused).collect()
+    let requests = [
+        gauge("shoal_request_bytes", "Bytes of the requests in work.", vec![], context.intake.spent()),
+        counter(
+            "shoal_requests_refused_total",
+            "Requests refused because too many were in work.",
+            vec![],
+            context.intake.refused(),
+        ),
+    ];
+    accepted.chain(refused).chain(requests).collect()
 }
 
 fn transport(context: &Context) -> Vec<Figure> {
@@ -167,6 +177,10 @@ fn transport(context: &Context) -> Vec<Figure> {
         ("stranger".to_owned(), stats.strangers_refused),
     ]);
     let way = |way: &str| vec![("direction", way.to_owned())];
+    let versions = stats.versions.iter().map(|(version, peers)| {
+        let labels = vec![("version", version.to_string())];
+        gauge("shoal_peer_protocol_version", "Peers connected by version of the protocol.", labels, *peers)
+    });
     let mut figures = vec![
         gauge("shoal_peer_connections", "Peer connections that are open.", vec![], stats.connections),
         counter("shoal_peer_messages_total", "Messages exchanged with peers.", way("in"), stats.messages_in),
@@ -207,6 +221,7 @@ fn transport(context: &Context) -> Vec<Figure> {
             stats.dials_failed,
         ),
     ];
+    figures.extend(versions);
     figures.extend(refused.map(|(reason, count)| {
         counter(
             "shoal_peer_connections_refused_total",

@@ -23,8 +23,10 @@ use crate::doors::wall_ms;
 const HAND_OVER: Duration = Duration::from_secs(3);
 /// Jobs that may be under way: one of each kind of the store's, and a few for loans.
 const JOBS_MAX: usize = 16;
-/// Messages taken in before their effects are carried out: groups syncs under load.
+/// Messages or requests taken in before their effects are carried out: groups syncs under load.
 const TAKE_MAX: usize = 64;
+/// Bytes of messages after which the loop turns to something else: a parcel of repair must not hold requests up.
+const TAKE_BYTES: usize = 1024 * 1024;
 
 /// A question that waits for the writes that it names.
 struct Waiting {
@@ -77,8 +79,8 @@ pub(super) async fn run(
     driver.carry_out()?;
     loop {
         let timer = driver.began + driver.replica.poll_timeout(driver.now());
+        // Whichever is ready may go first: neither peers nor clients can keep the others waiting.
         tokio::select! {
-            biased;
             Some((job, result)) = syncs.recv() => {
                 let now = driver.now();
                 driver.replica.handle_synced(now, &job, result);
@@ -87,7 +89,7 @@ pub(super) async fn run(
                 let now = driver.now();
                 driver.replica.handle_done(now, done);
             }
-            _ = arrivals.recv_many(&mut messages, TAKE_MAX) => driver.take_messages(&mut messages)?,
+            () = arrivals.recv_many(&mut messages, TAKE_MAX, TAKE_BYTES) => driver.take_messages(&mut messages)?,
             _ = mailbox.recv_many(&mut commands, TAKE_MAX) => {
                 if commands.is_empty() || commands.iter().any(|command| matches!(command, Command::Stop)) {
                     membership.shutdown().await;
@@ -182,6 +184,10 @@ impl Driver {
             Event::Repaired { lender, points, took } => {
                 tracing::info!(%lender, points, ?took, "what was missing is here");
             }
+            Event::Voided(id) => tracing::error!(
+                origin = %id.origin, seq = id.seq,
+                "a frame is lost: no member has it, and its points are given up"
+            ),
             Event::RepairGivenUp { lender, reason } => {
                 tracing::info!(%lender, reason, "fetching what is missing is begun anew");
             }
@@ -334,6 +340,7 @@ impl Driver {
             members: self.replica.member_statuses(now),
             totals: self.replica.totals(),
             counters: self.replica.counters(),
+            faults: self.replica.faults().clone(),
             frontier: self.replica.store().answer_hash(),
             holes: self.replica.store().holes().collect(),
             damage: self.replica.store().damage().clone(),

@@ -5,10 +5,11 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use shoal_merge::Frontier;
-use shoal_model::NodeId;
+use shoal_model::{NodeId, Origin};
 use shoal_store::{Apply, Chunk, Frame, StoreError};
 
 use super::{Event, Replica};
+use crate::fault::Fault;
 use crate::limits::BEAT;
 use crate::member::Member;
 use crate::wire::{Beat, Have, Message};
@@ -17,7 +18,11 @@ impl Replica {
     pub(super) fn dispatch(&mut self, now: Duration, from: NodeId, message: Message) {
         match message {
             Message::Beat(beat) => self.take_beat(now, from, &beat),
-            Message::Pull { have } => self.answer_pull(from, &have),
+            Message::Pull { have } => {
+                if self.is_credible(from, have.iter().map(|entry| (entry.origin, entry.seq))) {
+                    self.answer_pull(from, &have);
+                }
+            }
             Message::Held { origin, seq, owed } if origin == self.config.origin => {
                 self.take_held(now, from, seq, owed);
             }
@@ -27,13 +32,21 @@ impl Replica {
                 self.send(from, &Message::Applied { probe_ms: sent_ms, heads });
             }
             Message::Applied { probe_ms, heads } => {
-                self.complete.handle_reply(from, probe_ms, Frontier::from_entries(heads));
-                self.settle_complete();
+                if self.is_credible(from, heads.iter().copied()) {
+                    self.complete.handle_reply(from, probe_ms, Frontier::from_entries(heads));
+                    self.settle_complete();
+                }
             }
             Message::Ask { loan, ask } => self.take_ask(now, from, loan, ask),
             Message::Lend { loan, lend } => self.take_lend(now, from, loan, *lend),
-            Message::Frames { answers_pull, more, chunks, frames, gone } => {
-                let intake = self.take_chunks(&chunks).max(self.take_frames(&frames));
+            Message::Frames { answers_pull, more, mut chunks, mut frames, mut gone } => {
+                let retired = &self.retired;
+                if !retired.is_empty() {
+                    chunks.retain(|chunk| !retired.contains(&chunk.origin));
+                    frames.retain(|frame| !retired.contains(&frame.id().origin));
+                    gone.retain(|origin| !retired.contains(origin));
+                }
+                let intake = self.take_chunks(from, &chunks).max(self.take_frames(from, &frames));
                 match (answers_pull, intake) {
                     (true, intake) => {
                         self.end_pull(now, from, Answer { more, has_gone: !gone.is_empty() }, intake)
@@ -47,6 +60,9 @@ impl Replica {
 
     fn take_beat(&mut self, now: Duration, from: NodeId, beat: &Beat) {
         let own = self.config.origin;
+        if !self.is_credible(from, [(beat.held_origin, beat.held)].into_iter()) {
+            return;
+        }
         let Some(peer) = self.peers.get_mut(&from) else { return };
         let is_new_link = peer.handle_beat(now, beat, own);
         if beat.held_origin == own {
@@ -71,20 +87,38 @@ impl Replica {
     }
 
     fn take_held(&mut self, now: Duration, from: NodeId, seq: u64, owed: u64) {
-        let head = self.store.applied().get(self.config.origin);
+        if !self.is_credible(from, [(self.config.origin, seq)].into_iter()) {
+            return;
+        }
         let Some(peer) = self.peers.get_mut(&from) else { return };
-        peer.handle_held(seq.min(head), owed);
+        peer.handle_held(seq, owed);
         self.push(from);
         self.settle(now);
         self.consider_readiness(now);
     }
 
-    fn take_chunks(&mut self, chunks: &[Chunk]) -> Intake {
+    /// Whether what a peer says to have of our own frames exists; a claim that cannot be true is counted.
+    pub(super) fn is_credible(
+        &mut self,
+        from: NodeId,
+        mut heads: impl Iterator<Item = (Origin, u64)>,
+    ) -> bool {
+        let (own, head) = (self.config.origin, self.store.applied().get(self.config.origin));
+        let is_false = heads.any(|(origin, seq)| origin == own && seq > head);
+        if is_false {
+            self.faults.count(from, Fault::Claim);
+        }
+        !is_false
+    }
+
+    fn take_chunks(&mut self, from: NodeId, chunks: &[Chunk]) -> Intake {
         let mut intake = Intake::Whole;
         for chunk in chunks {
             let known = self.store.table_len(chunk.origin);
             if chunk.origin == self.config.origin {
-                self.counters.tables_refused += u64::from(chunk.first + chunk.streams.len() as u32 > known);
+                if chunk.first as usize + chunk.streams.len() > known as usize {
+                    self.faults.count(from, Fault::Table);
+                }
                 continue;
             }
             if chunk.first > known {
@@ -94,7 +128,7 @@ impl Replica {
             match self.store.define(chunk) {
                 Ok(members) => self.take_members(&members),
                 Err(error) => {
-                    self.counters.tables_refused += 1;
+                    self.faults.count(from, Fault::Table);
                     intake = Intake::Failed;
                     tracing::warn!(origin = %chunk.origin, %error, "a table was refused");
                 }
@@ -103,12 +137,13 @@ impl Replica {
         intake
     }
 
-    fn take_frames(&mut self, frames: &[Frame]) -> Intake {
+    fn take_frames(&mut self, from: NodeId, frames: &[Frame]) -> Intake {
         let mut intake = Intake::Whole;
         for frame in frames {
             if frame.id().origin == self.config.origin {
-                let is_forged = frame.id().seq > self.store.applied().get(frame.id().origin);
-                self.counters.frames_forged += u64::from(is_forged);
+                if frame.id().seq > self.store.applied().get(frame.id().origin) {
+                    self.faults.count(from, Fault::Forged);
+                }
                 continue;
             }
             match self.store.apply(frame) {
@@ -118,7 +153,7 @@ impl Replica {
                 }
                 Ok(Apply::Known) => self.counters.frames_known += 1,
                 Ok(Apply::Gap { .. } | Apply::NeedsTable { .. }) => {
-                    self.counters.frames_early += 1;
+                    self.faults.count(from, Fault::Gap);
                     intake = intake.max(Intake::Early);
                 }
                 Err(StoreError::Behind) => intake = intake.max(Intake::Behind),
@@ -142,7 +177,7 @@ impl Replica {
 
     /// A pull was answered. What did not fit is pulled again by the next comparison, not in a tight loop.
     fn end_pull(&mut self, now: Duration, from: NodeId, answer: Answer, intake: Intake) {
-        let had_gap = self.has_gap();
+        let was_lacking = self.is_lacking();
         let Some(peer) = self.peers.get_mut(&from) else { return };
         peer.end_pull();
         match (intake, answer.more) {
@@ -150,7 +185,7 @@ impl Replica {
             (Intake::Whole, false) => {
                 peer.compared = true;
                 peer.has_gone = answer.has_gone;
-                peer.rounds = if had_gap || answer.has_gone { peer.rounds + 1 } else { 0 };
+                peer.rounds = if was_lacking || answer.has_gone { peer.rounds + 1 } else { 0 };
                 self.consider_readiness(now);
             }
             (Intake::Behind, _) => self.next_compare = self.next_compare.min(now + BEAT),

@@ -1,11 +1,13 @@
 //! Whole clusters of replicas in one thread: every message passes through the codec, syncs run at once, links
 //! can be cut, disks lose power.
 
+mod faults;
+
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use shoal_model::{Kind, Labels, Phase, Point, Profile, Sighting, Stream, StreamPoints, Writer};
-use shoal_store::{FrameId, MemoryDisk, Options};
+use shoal_store::{Chunk, Frame, FrameId, MemoryDisk, Options};
 
 use super::*;
 use crate::limits::{CATCH_UP, FORGET_AFTER};
@@ -386,7 +388,7 @@ fn frames_under_our_own_origin_that_we_did_not_write_are_refused() {
         Message::Frames { answers_pull: false, more: false, chunks: vec![], frames, gone: vec![] }.encode();
     let now = world.now;
     world.replica(1).handle_message(now, id(2), &forged);
-    assert!(world.replica(1).counters().frames_forged > 0);
+    assert!(world.replica(1).faults().of(id(2), Fault::Forged) > 0);
     assert_eq!(world.replica(1).store().point_count(), points);
 }
 
@@ -397,7 +399,9 @@ fn garbage_from_a_peer_costs_that_message_only() {
     for garbage in [&b""[..], b"\x63", b"\x03\x00\x05", b"\x02\xff\xff\xff\xff\x0f"] {
         world.replica(1).handle_message(now, id(2), &Bytes::from_static(garbage));
     }
-    assert_eq!(world.replica(1).counters().messages_malformed, 4);
+    let faults = world.replica(1).faults();
+    assert_eq!((faults.of(id(2), Fault::Malformed), faults.of(id(2), Fault::UnknownMessage)), (3, 1));
+    assert_eq!(faults.iter().filter(|(node, ..)| *node != id(2)).count(), 0);
     let ticket = world.write(1, &batch(9, 1, 1.0), Acks::Auto);
     assert!(world.answer(1, ticket).is_ok());
 }

@@ -54,6 +54,13 @@ impl Streams {
         self.kind.len() as u32
     }
 
+    /// The places that are not free.
+    pub(super) fn live_places(&self) -> RoaringBitmap {
+        let mut places = RoaringBitmap::new();
+        places.insert_range(0..self.places());
+        places - &self.free
+    }
+
     /// Makes a place, which is free at first.
     pub(super) fn add_place(&mut self) {
         let place = u32::try_from(self.kind.len()).ok().filter(|place| *place != NONE);

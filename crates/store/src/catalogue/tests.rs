@@ -50,7 +50,7 @@ pub(super) fn run(catalogue: &mut Catalogue, model: &mut Model, step: &Step) {
         Step::Recycle(bits) => {
             let chosen: Vec<u32> =
                 model.keys().copied().filter(|place| bits >> (place % 64) & 1 == 1).collect();
-            catalogue.recycle(&chosen);
+            catalogue.recycle(&chosen.iter().collect());
             model.retain(|place, _| !chosen.contains(place));
         }
     }
@@ -131,9 +131,9 @@ fn a_stream_has_one_place_and_a_series_the_first_family_in_rank() {
     assert_eq!([&gauge, &gauge, &counter].map(|stream| define(&mut catalogue, stream)), [0, 0, 1]);
     let series = gauge.labels.series_id();
     assert_eq!(catalogue.family(&series), Some(Family::Totals));
-    catalogue.recycle(&[1, 1, 7]);
+    catalogue.recycle(&[1, 1, 7].into());
     assert_eq!(catalogue.family(&series), Some(Family::Gauge));
-    catalogue.recycle(&[0]);
+    catalogue.recycle(&[0].into());
     assert_eq!((catalogue.family(&series), catalogue.select(&[])), (None, vec![]));
     assert_eq!(catalogue.place(&gauge.id()), None);
 }
@@ -144,7 +144,7 @@ fn the_least_free_place_is_used_again() {
     for n in 0..5 {
         define(&mut catalogue, &stream(&[("n", &n.to_string())], 1, Kind::Gauge));
     }
-    catalogue.recycle(&[3, 1]);
+    catalogue.recycle(&[3, 1].into());
     let new = |catalogue: &mut Catalogue, n: &str| define(catalogue, &stream(&[("n", n)], 1, Kind::Gauge));
     assert_eq!(["a", "b", "c"].map(|n| new(&mut catalogue, n)), [1, 3, 5]);
 }
@@ -157,7 +157,7 @@ fn many_writers_of_one_series_are_each_found() {
         Stream { writer, ..stream(&[], 0, Kind::Counter) }
     };
     let places: Vec<u32> = (0..1000).map(|n| define(&mut catalogue, &of(n))).collect();
-    catalogue.recycle(&places[..500]);
+    catalogue.recycle(&places[..500].iter().collect());
     assert!((0..500).all(|n| catalogue.place(&of(n).id()).is_none()));
     assert!((500..1000).all(|n| catalogue.place(&of(n).id()) == Some(places[n as usize])));
     assert!((1000..1500).all(|n| places.contains(&define(&mut catalogue, &of(n)))));
@@ -177,7 +177,7 @@ fn memory_of_series_that_are_gone_is_used_again() {
             model.insert(define(&mut catalogue, &stream), stream);
         }
         let old: Vec<u32> = model.keys().copied().filter(|place| place % 500 != 7).collect();
-        catalogue.recycle(&old);
+        catalogue.recycle(&old.iter().collect());
         model.retain(|place, _| !old.contains(place));
         if round == 4 {
             most = catalogue.memory_bytes() * 2;

@@ -141,10 +141,16 @@ impl Rig {
             83..91 => self.run_job(),
             91..93 => self.store_mut().freeze(),
             93..97 => self.now_ms += self.rng.random_range(1..400) * MINUTE_MS,
-            97 => self.now_ms += DAY_MS,
+            97 => self.grow_old(),
             98 => drop(self.settle()),
             _ => drop(self.open()),
         }
+    }
+
+    /// Lets days pass: the journal keeps nothing that is so old for the peer.
+    fn grow_old(&mut self) {
+        self.push();
+        self.now_ms += 4 * DAY_MS;
     }
 
     pub(super) fn store_mut(&mut self) -> &mut Store {
@@ -292,7 +298,9 @@ impl Rig {
     fn stream_points(&mut self) -> StreamPoints {
         let rng = &mut self.rng;
         let kind = Kind::ALL[rng.random_range(0..Kind::ALL.len())];
-        let name = format!("m{}_{}", rng.random_range(0..5), kind.name());
+        // Some series live for a day only, and their streams go.
+        let day = if rng.random_bool(0.3) { self.now_ms / DAY_MS } else { 0 };
+        let name = format!("m{}_{}_{day}", rng.random_range(0..5), kind.name());
         let labels = Labels::new([("__name__", name.as_str()), ("zone", "a")]).unwrap();
         let writer = if rng.random_bool(0.5) { Writer::NONE } else { Writer([rng.random_range(1..3); 16]) };
         let count = rng.random_range(1..12);

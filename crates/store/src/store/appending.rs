@@ -43,11 +43,14 @@ impl Store {
         self.append_known(&known, records)
     }
 
-    /// The place of a stream, which is taken into the catalogue if it is new.
+    /// The place of a stream, which is taken into the catalogue if it is new. Until it has points or stands in a
+    /// table, it is good no longer than until the next job is asked for or handed back.
     pub fn place(&mut self, stream: &shoal_model::Stream) -> u32 {
         let id = stream.id();
         let known = self.catalogue.read().place(&id);
-        known.unwrap_or_else(|| self.catalogue.write().define(stream, &id))
+        let place = known.unwrap_or_else(|| self.catalogue.write().define(stream, &id));
+        self.sweeping.note_named(place);
+        place
     }
 
     /// The same for streams by their places, which the caller has from [`Store::place`].
@@ -122,6 +125,7 @@ impl Store {
         let mut pending = BTreeMap::new();
         let mut numbers = Vec::with_capacity(known.streams.len());
         for (place, count) in &known.streams {
+            self.sweeping.note_named(*place);
             let number = self.tables.own_number(*place).unwrap_or_else(|| {
                 *pending.entry(*place).or_insert_with(|| {
                     fresh.push(*place);
@@ -131,7 +135,10 @@ impl Store {
             numbers.push((number, *count));
         }
         if !fresh.is_empty() {
-            let streams = fresh.iter().filter_map(|place| self.catalogue.read().stream(*place)).collect();
+            let catalogue = self.catalogue.read();
+            let stream = |place: &u32| catalogue.stream(*place).expect("a caller's places are good");
+            let streams = fresh.iter().map(stream).collect();
+            drop(catalogue);
             let chunk = Chunk { origin: self.own, first, streams };
             self.write(RecordKind::Table, &chunk.encode())?;
             self.define_places(self.own, first, fresh)?;

@@ -6,6 +6,7 @@ use std::collections::BTreeSet;
 use std::io;
 use std::sync::Arc;
 
+use roaring::RoaringBitmap;
 use shoal_model::{Kind, Origin, Point};
 
 use super::{Files, Frozen, Store, StoreError};
@@ -23,6 +24,7 @@ use crate::memtable::{Memtable, MemtableView};
 use crate::scrub::{ScrubDone, ScrubJob};
 use crate::snapshot::{SnapshotDone, SnapshotJob};
 use crate::summary;
+use crate::sweep::{SweepDone, SweepJob};
 use crate::windows::{WINDOW_MS, window_start};
 
 /// How long after a failed job the next one is tried.
@@ -50,6 +52,8 @@ pub enum Job {
     Snapshot(Box<SnapshotJob>),
     /// Verifies the checksums of one file.
     Scrub(Box<ScrubJob>),
+    /// Looks for streams that live nowhere.
+    Sweep(SweepJob),
 }
 
 /// A job that has been run, to be handed back by [`Store::handle_done`].
@@ -66,6 +70,8 @@ pub enum Done {
     Snapshot(Box<SnapshotDone>),
     /// A scrub.
     Scrub(Box<ScrubDone>),
+    /// A sweep.
+    Sweep(SweepDone),
 }
 
 /// A manifest to be written.
@@ -107,6 +113,10 @@ pub(super) struct State {
     pub(super) manifest_is_old: bool,
     /// Whether the tables' file, and the catalogue's log, are to be written anew by the next flush.
     pub(super) tables_anew: bool,
+    /// Places of tables that were dropped and may still stand in the tables' file, and of those that the flush under
+    /// way leaves out of it, if it writes the file anew.
+    pub(super) dropped: RoaringBitmap,
+    pub(super) leaving: Option<RoaringBitmap>,
     pub(super) log_anew: bool,
     /// Whether the base is to be written anew, by an expiry even of nothing.
     pub(super) base_anew: bool,
@@ -149,6 +159,7 @@ impl Job {
             Job::Expire(job) => Done::Expire(Box::new(job.run())),
             Job::Snapshot(job) => Done::Snapshot(Box::new(job.run())),
             Job::Scrub(job) => Done::Scrub(Box::new(job.run())),
+            Job::Sweep(job) => Done::Sweep(job.run()),
         }
     }
 }
@@ -200,6 +211,7 @@ impl Store {
             .or_else(|| self.flush_job())
             .or_else(|| self.expire_job(now_ms))
             .or_else(|| self.merge_job(now_ms))
+            .or_else(|| self.sweep_job())
             .or_else(|| self.scrub_job(now_ms))
     }
 
@@ -212,6 +224,7 @@ impl Store {
             Done::Expire(done) => self.expired(*done),
             Done::Snapshot(done) => self.snapshot_taken(*done),
             Done::Scrub(done) => self.scrubbed(*done),
+            Done::Sweep(done) => self.swept(done),
         }
     }
 
@@ -238,7 +251,7 @@ impl Store {
             table,
             checkpoint,
             applied: self.applied.clone(),
-            holes: self.holes.keys().copied().collect(),
+            holes: self.lacking().collect(),
             members: self.members.clone(),
             settlement: None,
         });
@@ -338,7 +351,14 @@ impl Store {
         {
             files.tables.remove_others(&*self.disk)?;
         }
-        self.journal.truncate(checkpoint, self.options.journal_bytes_max)
+        // Nobody needs a frame to be served when all its points are below the horizon.
+        let expired = self.manifest.ages.expire(self.oldest_kept()).min(self.first_unread_segment());
+        self.journal.truncate(checkpoint, self.options.journal_bytes_max, expired)
+    }
+
+    /// The window before the horizon's: windows go one window after the horizon has passed them.
+    fn oldest_kept(&self) -> i64 {
+        self.horizon_ms.div_euclid(WINDOW_MS) - 1
     }
 
     /// Drops the tables of origins of which the journal holds no frame any more. Their places in the catalogue
@@ -351,7 +371,7 @@ impl Store {
         };
         let gone: Vec<Origin> = self.tables.origins().filter(|origin| !is_needed(origin)).collect();
         for origin in gone {
-            self.tables.remove(origin);
+            self.background.dropped.extend(self.tables.remove(origin));
             self.fresh_runs.retain(|run| run.origin != origin);
             self.background.tables_anew = true;
         }
@@ -367,6 +387,8 @@ impl Store {
         let State { writing_manifest, manifest_is_old, log_anew, .. } = self.background;
         let is_durable = !writing_manifest && !manifest_is_old && !self.snapshotting.holds_files();
         let is_log_due = is_durable && (log_anew || catalogue.rewrite_is_due());
+        let all_runs = std::mem::take(&mut self.background.tables_anew).then(|| self.tables.runs());
+        self.background.leaving = all_runs.as_ref().map(|_| std::mem::take(&mut self.background.dropped));
         let next_block = self.manifest.next_block;
         self.manifest.next_block += FLUSH_NUMBERS;
         Some(Job::Flush(Box::new(FlushJob {
@@ -377,7 +399,7 @@ impl Store {
             catalogue_file: catalogue,
             table_file: tables,
             runs: std::mem::take(&mut self.fresh_runs),
-            all_runs: self.background.tables_anew.then(|| self.tables.runs()),
+            all_runs,
             durable_catalogue: is_log_due.then_some(self.manifest.catalogue_len),
             next_block,
             journal: self.journal.sync_job(),
@@ -393,17 +415,21 @@ impl Store {
             Err(error) => {
                 runs.append(&mut self.fresh_runs);
                 self.fresh_runs = runs;
+                if let Some(leaving) = self.background.leaving.take() {
+                    self.background.tables_anew = true;
+                    self.background.dropped |= leaving;
+                }
                 if let FlushError::Journal(_) = error {
                     self.failed = Some(error.to_string());
                 }
                 return self.note_job_failure("a flush", &error);
             }
         };
+        self.sweeping.is_due |= self.background.leaving.take().is_some();
         let Some(frozen) = self.frozen.take() else { return };
-        if tables.generation != self.manifest.tables.generation {
-            self.background.tables_anew = false;
-        }
         self.background.log_anew &= !has_new_log;
+        let newest = blocks.iter().map(|block| block.meta().window).max();
+        self.manifest.ages.note(frozen.checkpoint.segment, newest.unwrap_or(i64::MIN));
         for block in blocks {
             self.manifest.blocks.push(block.meta().clone());
             self.windows.add(block);
@@ -415,6 +441,7 @@ impl Store {
         self.manifest.applied = frozen.applied.iter().collect();
         self.manifest.holes = frozen.holes;
         self.manifest.members = frozen.members;
+        self.forget_unread();
         self.background.manifest_is_old = true;
         if let Some(settlement) = frozen.settlement {
             self.settled(settlement);
@@ -471,12 +498,11 @@ impl Store {
         self.windows.add(block);
     }
 
-    /// Windows go one window after the horizon has passed them.
     fn expire_job(&mut self, now_ms: i64) -> Option<Job> {
         if self.background.expiring || self.background.merging {
             return None;
         }
-        let oldest_kept = self.horizon_ms.div_euclid(WINDOW_MS) - 1;
+        let oldest_kept = self.oldest_kept();
         let windows: Vec<i64> =
             self.windows.iter().map(|(window, _)| window).take_while(|w| *w < oldest_kept).collect();
         if windows.is_empty() && !self.background.base_anew {
@@ -512,6 +538,7 @@ impl Store {
         }
         self.manifest.horizon_ms = self.horizon_ms;
         self.base = base;
+        self.sweeping.is_due = true;
         self.background.base_anew = false;
         self.manifest.base = done.number;
         self.background.manifest_is_old = true;

@@ -4,7 +4,7 @@
 use crate::damage::{self, Damage, DamageMarks};
 use crate::windows::window_start;
 
-use super::Store;
+use super::{Hole, Store};
 
 impl Store {
     /// What is damaged: points that may be missing here, and are to come back from a peer.
@@ -18,6 +18,7 @@ impl Store {
         if self.manifest.damage.retain(|mark| mark.window != window) {
             self.forget_quarantine(|other| other == window);
             self.background.manifest_is_old = true;
+            self.sweeping.is_due = true;
         }
     }
 
@@ -66,6 +67,15 @@ impl Store {
             self.background.manifest_is_old = true;
         }
         self.forget_quarantine(|window| windows.contains(&window));
+    }
+
+    /// The first segment with a frame that waits for its table.
+    pub(super) fn first_unread_segment(&self) -> u64 {
+        let waiting = self.holes.values().filter_map(|hole| match hole {
+            Hole::NoTable(location) => Some(location.position.segment),
+            Hole::Rot | Hole::Unread(_) => None,
+        });
+        waiting.min().unwrap_or(u64::MAX)
     }
 
     fn forget_quarantine(&mut self, fits: impl Fn(i64) -> bool) {

@@ -91,6 +91,19 @@ impl Store {
         true
     }
 
+    /// Forgets an origin that is over, all of whose points are below the horizon: it reads as nothing applied.
+    pub fn retire(&mut self, origin: Origin) {
+        let frozen = self.frozen.as_mut().map(|frozen| &mut frozen.applied);
+        let debt = self.manifest.debt.as_mut().map(|debt| &mut debt.frontier);
+        let known = [&mut self.applied, &mut self.synced].into_iter().chain(&mut self.syncing);
+        known.chain(frozen).chain(debt).for_each(|known| {
+            known.remove(origin);
+        });
+        self.manifest.applied.retain(|(known, _)| *known != origin);
+        self.holes.retain(|id, _| id.origin != origin);
+        self.background.manifest_is_old = true;
+    }
+
     /// Whether a settlement waits for its flush.
     pub fn is_settling(&self) -> bool {
         self.frozen.as_ref().is_some_and(|frozen| frozen.settlement.is_some())

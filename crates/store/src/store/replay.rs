@@ -89,6 +89,7 @@ impl Store {
             snapshotting: Default::default(),
             scrubbing: Default::default(),
             ended_loans: Default::default(),
+            sweeping: Default::default(),
             manifest,
             disk,
         };
@@ -197,7 +198,7 @@ impl Store {
         let waiting: Vec<_> = self.holes.range(range).map(|(id, hole)| (*id, *hole)).collect();
         let located = waiting.into_iter().filter_map(|(id, hole)| match hole {
             Hole::NoTable(location) => Some((id, location)),
-            Hole::Rot => None,
+            Hole::Rot | Hole::Unread(_) => None,
         });
         let mut members = Vec::new();
         for (id, location) in located.collect::<Vec<_>>() {

@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use super::Store;
 use super::background::Job;
+use crate::block::{Block, Meta};
 use crate::scrub::{ScrubDone, ScrubJob, Scrubbed, Target};
 
 /// How long it takes to scrub everything.
@@ -63,12 +64,16 @@ impl Store {
         };
         self.scrubbing.is_running = true;
         self.scrubbing.due_ms = Some(now_ms.saturating_add(self.pause_ms(&target)));
-        Some(Job::Scrub(Box::new(ScrubJob { disk: Arc::clone(&self.disk), target })))
+        Some(Job::Scrub(Box::new(ScrubJob {
+            disk: Arc::clone(&self.disk),
+            target,
+            catalogue: self.catalogue.clone(),
+        })))
     }
 
     pub(super) fn scrubbed(&mut self, done: ScrubDone) {
         self.scrubbing.is_running = false;
-        let Scrubbed { bytes, damage, frames, is_worn } = match done.result {
+        let Scrubbed { bytes, damage, frames, summary, is_worn } = match done.result {
             Ok(scrubbed) => scrubbed,
             // It may have been unlinked meanwhile; else it is looked at again in the next round.
             Err(error) if error.kind() == io::ErrorKind::NotFound => return,
@@ -76,6 +81,7 @@ impl Store {
         };
         self.scrubbing.bytes += bytes;
         self.note_damage(damage);
+        summary.into_iter().for_each(|summary| self.take_summary(summary));
         // Of several copies the newest counts: reading it tells.
         let rotten = frames.into_iter().filter(|id| self.frame(*id).is_none()).count();
         match done.target {
@@ -83,9 +89,19 @@ impl Store {
                 // What a start would need of it is still in memory.
                 self.freeze();
             }
-            Target::Block(_) | Target::Segment(_) => {}
+            Target::Block(..) | Target::Segment(_) => {}
             target if is_worn => self.write_anew(&target),
             _ => {}
+        }
+    }
+
+    /// Takes a summary in that was made anew, unless its block has gone meanwhile.
+    fn take_summary(&mut self, summary: Block) {
+        let Meta { window, number, .. } = *summary.meta();
+        if self.windows.of(window).iter().any(|block| block.meta().number == number) {
+            self.windows.add_summary(summary);
+        } else {
+            self.background.dead_later.push(summary.path().to_owned());
         }
     }
 
@@ -96,7 +112,7 @@ impl Store {
             Target::Catalogue(_) => self.background.log_anew = true,
             Target::Tables(_) => self.background.tables_anew = true,
             Target::Base(_) => self.background.base_anew = true,
-            Target::Block(_) | Target::Segment(_) => return,
+            Target::Block(..) | Target::Segment(_) => return,
         }
         tracing::error!(file = target.word(), "a file has rotted that memory holds: it is written anew");
         self.freeze_any(self.journal.end());
@@ -122,7 +138,8 @@ impl Store {
         match name {
             Name::Block { window, number } => {
                 let block = self.windows.of(window).iter().find(|block| block.meta().number == number)?;
-                Some(Target::Block(Arc::clone(block)))
+                let summary = self.windows.summary_of(number).cloned();
+                Some(Target::Block(Arc::clone(block), summary))
             }
             Name::Segment(number) => {
                 let mut files = self.journal.segment_files().into_iter();
@@ -145,7 +162,7 @@ impl Store {
     /// The pause after a file: its part of a week.
     fn pause_ms(&self, target: &Target) -> i64 {
         let bytes = match target {
-            Target::Block(block) => block.meta().bytes,
+            Target::Block(block, _) => block.meta().bytes,
             Target::Segment(file) => file.len,
             Target::Catalogue(len) => *len,
             Target::Tables(extent) => extent.len,

@@ -17,6 +17,8 @@ fn member(number: u8, reachable: bool) -> Member {
         incarnation: Incarnation(1),
         origin: None,
         lag_frames: u64::from(number) * 10,
+        lag_bytes: 0,
+        faults: vec![],
         last_seen_ms: 0,
     }
 }

@@ -11,6 +11,7 @@ use shoal_store::{Annotations, Description, Exemplar};
 
 use super::params::{BadParam, Params};
 use super::{Context, Refusal, json};
+use crate::doors::asking::Unanswered;
 use crate::engine::Snapshot;
 
 /// The types of metrics, as remote write numbers them.
@@ -37,7 +38,8 @@ pub(super) async fn metadata(State(context): State<Context>, params: Params) -> 
             });
             Json::Object(shown.collect())
         };
-        Ok(json::data(&context.engine.inspect(work).await?, Vec::new()))
+        let shown = context.engine.inspect(work).await.map_err(Unanswered::from)?;
+        Ok(json::plain(&shown))
     };
     found.await.unwrap_or_else(Refusal::into_response)
 }
@@ -56,8 +58,8 @@ pub(super) async fn exemplars(State(context): State<Context>, params: Params) ->
         let from = params.time("start")?.unwrap_or(i64::MIN);
         let to = params.time("end")?.unwrap_or(i64::MAX);
         let work = move |snapshot: Snapshot| selected(&snapshot, &selectors, from..=to);
-        let shown = context.engine.inspect(work).await?;
-        Ok(json::data(&shown, Vec::new()))
+        let shown = context.engine.inspect(work).await.map_err(Unanswered::from)?;
+        Ok(json::plain(&shown))
     };
     found.await.unwrap_or_else(Refusal::into_response)
 }

@@ -29,7 +29,7 @@ fn written(has_snapshot: bool) -> (MemoryDisk, Model, u64) {
     if has_snapshot {
         assert!(file.snapshot(&catalogue).unwrap());
     }
-    catalogue.recycle(&[1, 2]);
+    catalogue.recycle(&[1, 2].into());
     model.remove(&1);
     model.remove(&2);
     write(&mut catalogue, &mut file, &mut model, &["ccc", "dddd"]);
@@ -102,7 +102,7 @@ fn what_lies_beyond_the_named_length_is_forgotten_wherever_it_was_torn() {
     let (mut catalogue, mut file) = load(&disk, upto).unwrap();
     assert!(file.snapshot(&catalogue).unwrap());
     let mut lost = model.clone();
-    catalogue.recycle(&[0]);
+    catalogue.recycle(&[0].into());
     write(&mut catalogue, &mut file, &mut lost, &["eeeee"]);
     assert!(file.snapshot(&catalogue).unwrap());
     for len in upto..=file.len() {
@@ -230,7 +230,7 @@ fn a_log_written_anew_is_short_and_asks_for_its_own_length() {
     let (mut catalogue, mut file) = load(&disk, 0).unwrap();
     for n in 0..50 {
         write(&mut catalogue, &mut file, &mut model, &[&format!("series-{n}")]);
-        catalogue.recycle(&[0]);
+        catalogue.recycle(&[0].into());
         model.clear();
     }
     assert!(!file.rewrite(&catalogue, file.len()).unwrap(), "there is something to append");
@@ -311,7 +311,7 @@ proptest! {
         if let Ok((_, mut catalogue)) = snapshot::decode(&bytes) {
             catalogue.select(&[]);
             define(&mut catalogue, &stream(&[("name", "new")], 1, Kind::Gauge));
-            catalogue.recycle(&[0, 1, 2, 3]);
+            catalogue.recycle(&[0, 1, 2, 3].into());
         }
     }
 }

@@ -196,6 +196,30 @@ fn a_scrub_finds_a_rotten_chunk_before_anyone_reads_it() {
 }
 
 #[test]
+fn a_summary_that_has_rotted_or_is_lost_is_made_anew() {
+    let disk = MemoryDisk::new();
+    let mut store = open(&disk, 1).store;
+    store.append(&batch("x", &[(1, 1.0), (2, 2.0)]), &[]).unwrap();
+    sync(&mut store);
+    settle(&mut store, DAY_MS);
+    let summary = store.windows.summary(0).unwrap().clone();
+    let content = || crate::disk::read_all(&*disk.open(summary.path()).unwrap()).unwrap();
+    let whole = content();
+    for at in 8..whole.len() {
+        assert!(disk.rot(summary.path(), at, 1));
+        scrub(&mut store, DAY_MS);
+        assert_eq!(content(), whole, "byte {at}");
+    }
+    assert!(store.windows.summary(0).unwrap().verify().is_empty() && store.damage().is_empty());
+    drop(store);
+    disk.remove(summary.path()).unwrap();
+    let mut store = open(&disk, 2).store;
+    assert!(store.windows.summary(0).is_none());
+    scrub(&mut store, DAY_MS);
+    assert!(store.windows.summary(0).is_some());
+}
+
+#[test]
 fn a_block_whose_ends_have_rotted_is_written_anew_while_it_is_open() {
     let disk = MemoryDisk::new();
     let mut store = open(&disk, 1).store;
@@ -211,7 +235,7 @@ fn a_block_whose_ends_have_rotted_is_written_anew_while_it_is_open() {
 }
 
 #[test]
-fn a_scrub_makes_a_rotten_frame_of_a_closed_segment_a_hole() {
+fn a_frame_that_a_scrub_finds_rotten_is_served_no_more_and_its_points_stay() {
     let disk = MemoryDisk::new();
     let mut store = open(&disk, 1).store;
     for n in 1..=3 {
@@ -224,7 +248,11 @@ fn a_scrub_makes_a_rotten_frame_of_a_closed_segment_a_hole() {
     let location = store.journal.find(id).unwrap();
     assert!(disk.rot("journal/0000000000000001.seg", location.position.offset as usize + 20, 1));
     scrub(&mut store, DAY_MS);
-    assert_eq!(store.holes().collect::<Vec<_>>(), [(id, Hole::Rot)]);
+    assert_eq!(store.holes().count(), 0, "its points were flushed");
+    assert!(store.is_gone(id) && store.frames(origin(1), 2, usize::MAX).is_empty());
+    assert_eq!(read(&store, "x"), [(1, 1.0), (2, 1.0), (3, 1.0)]);
+    drop(store);
+    assert_eq!(read(&open(&disk, 3).store, "x"), [(1, 1.0), (2, 1.0), (3, 1.0)]);
 }
 
 #[test]
