@@ -5,8 +5,14 @@
 
 #[path = "cluster/acknowledged.rs"]
 mod acknowledged;
+#[path = "cluster/backpressure.rs"]
+mod backpressure;
 #[path = "cluster/bad_input.rs"]
 mod bad_input;
+#[path = "cluster/cuts.rs"]
+mod cuts;
+#[path = "cluster/debts.rs"]
+mod debts;
 #[path = "cluster/doors.rs"]
 mod doors;
 #[path = "cluster/exact.rs"]
@@ -19,10 +25,14 @@ mod full_disk;
 mod harness;
 #[path = "cluster/killed.rs"]
 mod killed;
+#[path = "cluster/membership.rs"]
+mod membership;
 #[path = "cluster/partition.rs"]
 mod partition;
 #[path = "cluster/prometheus.rs"]
 mod prometheus;
+#[path = "cluster/push.rs"]
+mod push;
 #[path = "cluster/relay.rs"]
 mod relay;
 #[path = "cluster/rot.rs"]
@@ -31,3 +41,5 @@ mod rot;
 mod secrecy;
 #[path = "cluster/snapshot.rs"]
 mod snapshot;
+#[path = "cluster/statsd.rs"]
+mod statsd;

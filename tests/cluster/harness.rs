@@ -6,7 +6,7 @@ use std::future::Future;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, UNIX_EPOCH};
 
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
@@ -30,6 +30,8 @@ pub struct Node {
     pub peer: SocketAddr,
     /// A command, with arguments, that the node's own command line follows.
     pub wrapper: Vec<String>,
+    /// Where StatsD lines go, if it was asked for.
+    pub statsd: Option<SocketAddr>,
     extra: Vec<String>,
     child: Option<Child>,
 }
@@ -45,8 +47,16 @@ impl Node {
     fn new(dir: &Path, name: &str, extra: &[&str]) -> Self {
         let any = ([127, 0, 0, 1], 0).into();
         let extra = extra.iter().map(|&flag| flag.to_owned()).collect();
-        let (name, data) = (name.to_owned(), dir.join(name));
-        Self { name, data, client: any, peer: any, wrapper: Vec::new(), extra, child: None }
+        Self {
+            name: name.into(),
+            data: dir.join(name),
+            client: any,
+            peer: any,
+            statsd: None,
+            wrapper: Vec::new(),
+            extra,
+            child: None,
+        }
     }
 
     /// Starts the process, on the same ports as before, and waits until it has told its addresses.
@@ -80,6 +90,7 @@ impl Node {
         if let (Some(client), Some(peer)) = (field("client="), field("peer=")) {
             (self.client, self.peer) = (client, peer);
         }
+        self.statsd = field("statsd=");
         true
     }
 
@@ -282,6 +293,26 @@ impl Cluster {
             seen[0].is_some() && seen.iter().all(|one| *one == seen[0])
         })
         .await;
+    }
+
+    /// Asks all nodes the same question for the same times, and demands the same answer, byte for byte; the values of
+    /// its only series.
+    pub async fn all_answer_alike(&self, query: &str) -> Vec<String> {
+        let now = UNIX_EPOCH.elapsed().expect("after 1970").as_secs();
+        let (start, end) = (now - 300, now + 5);
+        let form = format!("query={query}&start={start}&end={end}&step=5");
+        let mut answers = Vec::new();
+        for node in &self.nodes {
+            let (status, answer) = node.post_form("/api/v1/query_range", &form).await.expect("it answers");
+            assert_eq!(status, 200, "{answer}");
+            let body = answer.split_once("\r\n\r\n").map(|(_, body)| body.to_owned()).unwrap_or_default();
+            let data: Value = serde_json::from_str(&body).expect("an answer is JSON");
+            answers.push(data["data"].to_string());
+        }
+        assert!(answers.iter().all(|answer| *answer == answers[0]), "{form}: {answers:#?}");
+        let data: Value = serde_json::from_str(&answers[0]).expect("it was JSON before");
+        let values = data["result"][0]["values"].as_array().cloned().unwrap_or_default();
+        values.iter().filter_map(|value| value[1].as_str().map(str::to_owned)).collect()
     }
 
     /// Addresses of all nodes for clients.

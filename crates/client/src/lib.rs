@@ -28,7 +28,7 @@ pub mod write;
 
 pub use address::{Address, AddressError};
 pub use client::{BuildError, Builder, CallError, Client};
-pub use members::{Damage, Hole, Member, MemberState, Members, Snapshot};
+pub use members::{Damage, Hole, Member, MemberState, Members, Repair, Snapshot};
 pub use read::{Part, ReadAnswer, ReadOptions, Selection, SeriesValue};
 pub use recorder::{InstallError, Installed, Recorder, RecorderConfig, install};
 pub use roster::NodeOrder;

@@ -1,5 +1,7 @@
 //! The cluster as one node sees it.
 
+use std::time::Duration;
+
 use shoal_model::{Incarnation, NodeId, Origin};
 use shoal_proto::convert::{IdError, node_id, origin};
 use shoal_proto::v1;
@@ -34,6 +36,25 @@ pub struct Members {
     pub holes: Vec<Hole>,
     /// Points on its disk that cannot be read.
     pub damage: Vec<Damage>,
+    /// What it fetches from another node because it missed it.
+    pub repair: Option<Repair>,
+}
+
+/// A repair under way.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Repair {
+    /// The node that it fetches from.
+    pub lender: NodeId,
+    /// Windows of two hours in all; 0 while that is not known.
+    pub windows: u64,
+    /// Those that are not compared yet.
+    pub windows_left: u64,
+    /// Points fetched.
+    pub points: u64,
+    /// For how long it has been going on.
+    pub running_for: Duration,
+    /// How long it still takes at this rate, where that can be told.
+    pub left_for: Option<Duration>,
 }
 
 /// One member.
@@ -63,6 +84,10 @@ pub struct Member {
     pub origin: Option<Origin>,
     /// Frames that the answering node holds and that it has not reported as held.
     pub lag_frames: u64,
+    /// Bytes of these frames.
+    pub lag_bytes: u64,
+    /// What the answering node refused of it: why, and how often.
+    pub faults: Vec<(String, u64)>,
     /// When the answering node last heard from it, in ms since 1970.
     pub last_seen_ms: i64,
 }
@@ -142,6 +167,7 @@ fn convert(reply: v1::MembersReply, address: Address) -> Result<Members, IdError
         warnings,
         holes,
         damage,
+        repair,
         complete_until,
     } = reply;
     Ok(Members {
@@ -157,6 +183,7 @@ fn convert(reply: v1::MembersReply, address: Address) -> Result<Members, IdError
         warnings,
         holes: holes.into_iter().map(hole).collect::<Result<_, _>>()?,
         damage: damage.into_iter().map(damage_of).collect(),
+        repair: repair.map(repair_of).transpose()?,
     })
 }
 
@@ -181,6 +208,8 @@ fn member(message: v1::Member) -> Result<Member, IdError> {
         origin: life,
         lag_frames,
         last_seen_ms,
+        lag_bytes,
+        faults,
     } = message;
     Ok(Member {
         node: node_id(&node)?,
@@ -195,6 +224,8 @@ fn member(message: v1::Member) -> Result<Member, IdError> {
         incarnation: Incarnation(incarnation),
         origin: if life.is_empty() { None } else { Some(origin(&life)?) },
         lag_frames,
+        lag_bytes,
+        faults: faults.into_iter().map(|v1::Fault { reason, count }| (reason, count)).collect(),
         last_seen_ms,
     })
 }
@@ -202,6 +233,13 @@ fn member(message: v1::Member) -> Result<Member, IdError> {
 fn hole(message: v1::Hole) -> Result<Hole, IdError> {
     let v1::Hole { origin: life, seq, reason } = message;
     Ok(Hole { origin: origin(&life)?, seq, reason })
+}
+
+fn repair_of(message: v1::Repair) -> Result<Repair, IdError> {
+    let v1::Repair { lender, windows, windows_left, points, running_ms, left_ms } = message;
+    let left_for = (left_ms > 0).then(|| Duration::from_millis(left_ms));
+    let running_for = Duration::from_millis(running_ms);
+    Ok(Repair { lender: node_id(&lender)?, windows, windows_left, points, running_for, left_for })
 }
 
 fn damage_of(message: v1::Damage) -> Damage {

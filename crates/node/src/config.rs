@@ -1,6 +1,7 @@
 //! A node's configuration, in two types: what was typed, in part and unchecked, and what is meant, whole and
 //! checked. Only the step from one to the other knows defaults.
 
+mod bytes;
 mod duration;
 mod file;
 mod resolve;
@@ -45,8 +46,16 @@ pub(crate) struct NodeConfig {
     pub(crate) retention: Duration,
     /// How long the last value of a counter that ended is kept.
     pub(crate) totals: Duration,
+    /// Bytes of journal kept for nodes that were away, beyond what is not flushed yet.
+    pub(crate) journal_bytes_max: u64,
     /// How often the node writes its own and its host's metrics; `None` for never.
     pub(crate) self_metrics: Option<Duration>,
+    /// Where StatsD lines come (UDP); port 0 takes a free one.
+    pub(crate) statsd: Option<SocketAddr>,
+    /// Upper bounds of the histograms that StatsD timers become, in ascending order.
+    pub(crate) statsd_buckets: Vec<f64>,
+    /// How long gossip remembers a node that is silent; `None` for as long as it can.
+    pub(crate) gossip_grace: Option<Duration>,
 }
 
 /// A configuration that no node can run with; the operator must correct it. Nothing was started or changed.

@@ -3,21 +3,26 @@
 
 mod access;
 mod cluster;
+mod gathered;
 mod http;
 mod import;
 mod ingest;
+mod intake;
 mod own;
 mod prometheus;
+mod push;
 mod query;
 mod refusals;
 mod remote_write;
 mod server;
+pub(crate) mod statsd;
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use crate::engine::Engine;
 
+pub use intake::Intake;
 pub use own::figures as own_figures;
 pub use refusals::{Door, Refusals};
 pub use server::serve;
@@ -31,6 +36,8 @@ pub struct Context {
     pub about: Arc<About>,
     /// What was accepted and refused so far.
     pub refusals: Arc<Refusals>,
+    /// The requests in work.
+    pub intake: Arc<Intake>,
     /// The transport, for its figures.
     pub mesh: shoal_transport::Mesh,
 }

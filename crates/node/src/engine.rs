@@ -5,24 +5,31 @@ mod answer;
 mod driver;
 mod lensed;
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use shoal_membership::Membership;
-use shoal_model::{Batch, NodeId, Phase};
+use shoal_model::{Batch, NodeId, Phase, StreamPoints};
 use shoal_replication::{
-    Acks, Counters, ForgetError, Member, MemberStatus, Readiness, Receipt, Replica, SubmitError,
-    TooFewCopies, Totals,
+    Acks, Counters, Faults, ForgetError, Member, MemberStatus, Readiness, Receipt, RepairStatus, Replica,
+    SubmitError, TooFewCopies, Totals,
 };
 use shoal_store::{FrameId, SnapshotSize};
-use shoal_transport::{Arrival, Mesh};
+use shoal_transport::{Arrivals, Mesh};
 use thiserror::Error;
-use tokio::sync::{mpsc, oneshot, watch};
+use tokio::sync::{Semaphore, mpsc, oneshot, watch};
 
 pub use answer::{Answer, PartValue, Question, SeriesValue, Snapshot, TooManySeries};
 pub use lensed::{Lensed, shown_labels};
 
 /// Requests that wait for the loop; doors wait when it is full.
 const MAILBOX: usize = 1024;
+
+/// Bytes of points and labels that wait for a sync or for copies, roughly: some seconds at full rate.
+const WAITING_BYTES_MAX: usize = 64 * 1024 * 1024;
+
+/// Questions that are answered at once, the others wait: each holds a thread and what it has read.
+const ANSWERS_MAX: usize = 20;
 
 /// How long a question waits for the writes that it names.
 const TOKEN_WAIT: Duration = Duration::from_secs(5);
@@ -118,14 +125,18 @@ pub struct Status {
     pub members: Vec<MemberStatus>,
     /// What is held.
     pub totals: Totals,
-    /// What was refused or repaired.
+    /// What became of the frames of others.
     pub counters: Counters,
+    /// What was refused of other nodes.
+    pub faults: Faults,
     /// What answers hash.
     pub frontier: u128,
     /// Frames that were held and cannot be read any more.
     pub holes: Vec<(FrameId, shoal_store::Hole)>,
     /// What is damaged of the points on disk.
     pub damage: shoal_store::DamageMarks,
+    /// What is being fetched from another node, if anything is missing.
+    pub repair: Option<RepairStatus>,
     /// Up to which ms of this node's clock all that the members held is here, if known.
     pub complete_until: Option<i64>,
     /// Why an answer may lack something.
@@ -149,7 +160,7 @@ pub struct Wiring {
     /// Carries messages to peers.
     pub mesh: Mesh,
     /// Peers' messages, gossip left out.
-    pub arrivals: mpsc::Receiver<Arrival>,
+    pub arrivals: Arrivals,
     /// Gossip.
     pub membership: Membership,
 }
@@ -160,6 +171,8 @@ pub struct Engine {
     commands: mpsc::Sender<Command>,
     readiness: watch::Receiver<Readiness>,
     node: NodeId,
+    room: Arc<Semaphore>,
+    answers: Arc<Semaphore>,
 }
 
 impl Engine {
@@ -168,7 +181,9 @@ impl Engine {
         let (commands, mailbox) = mpsc::channel(MAILBOX);
         let (readiness, watched) = watch::channel(wiring.replica.readiness());
         let task = tokio::spawn(driver::run(wiring, mailbox, readiness));
-        (Self { commands, readiness: watched, node }, task)
+        let room = Arc::new(Semaphore::new(WAITING_BYTES_MAX));
+        let answers = Arc::new(Semaphore::new(ANSWERS_MAX));
+        (Self { commands, readiness: watched, node, room, answers }, task)
     }
 
     /// This node.
@@ -181,8 +196,10 @@ impl Engine {
         self.readiness.clone()
     }
 
-    /// Writes a batch and waits for its copies.
+    /// Writes a batch and waits for its copies. Refused where too much waits for that already.
     pub async fn write(&self, batch: Batch, acks: Acks) -> Result<Written, WriteError> {
+        let bytes = bytes_of(&batch).min(WAITING_BYTES_MAX) as u32;
+        let _room = self.room.try_acquire_many(bytes).map_err(|_| SubmitError::Busy)?;
         self.ask(|reply| Command::Write { batch, acks, reply }).await?
     }
 
@@ -207,6 +224,7 @@ impl Engine {
         work: impl FnOnce(Snapshot) -> T + Send + 'static,
     ) -> Result<T, ReadError> {
         let snapshot = self.ask(|reply| Command::Snapshot { tokens, reply }).await??;
+        let _turn = self.answers.acquire().await.map_err(|_| Stopped)?;
         Ok(tokio::task::spawn_blocking(move || work(snapshot)).await.map_err(|_| Stopped)?)
     }
 
@@ -248,6 +266,14 @@ impl Engine {
         self.commands.send(command(reply)).await.map_err(|_| Stopped)?;
         answer.await.map_err(|_| Stopped)
     }
+}
+
+/// What a batch costs while it waits.
+fn bytes_of(batch: &Batch) -> usize {
+    let part = |part: &StreamPoints| {
+        size_of::<StreamPoints>() + part.stream.labels.canonical().len() + size_of_val(part.points.as_slice())
+    };
+    batch.streams.iter().map(part).sum()
 }
 
 /// The phase that a readiness is told as.

@@ -1,18 +1,22 @@
-//! The Prometheus text exposition format 0.0.4, both ways: what scrapes and pushes bring, and what `/metrics`
-//! shows. A bad line refuses itself and the rest is kept. Types and help are not kept: every point is a
-//! `sample`, for text names neither a writer nor a start.
+//! Prometheus' text exposition format 0.0.4 and OpenMetrics 1.0 as scrapes and pushes bring them, and the first
+//! as `/metrics` shows it. A bad line refuses itself and the rest is kept. What a sample becomes (its labels, its
+//! kind, or nothing at all) is for who reads to say: text names neither a writer nor a start.
 
+mod families;
 mod line;
 #[cfg(test)]
 mod tests;
 mod write;
 
-use std::borrow::Cow;
 use std::collections::HashMap;
 
+use shoal_model::labels::METRIC_NAME;
+use shoal_model::limits::BATCH_STREAMS_MAX;
 use shoal_model::{Kind, LabelError, Labels, Point, Stream, StreamPoints, Writer};
 
-use line::{Pair, SyntaxError};
+use families::Families;
+pub(crate) use line::Pair;
+use line::SyntaxError;
 pub(crate) use write::write_family;
 
 /// Bytes of one line: labels at their limit with every character escaped, a value and a time.
@@ -20,10 +24,41 @@ const LINE_BYTES_MAX: usize = 64 * 1024;
 /// Refusals that are named; the rest is counted, so that a bad text cannot make a worse reply.
 const REFUSALS_NAMED_MAX: usize = 100;
 
+/// How a text is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Format {
+    /// Prometheus' text, version 0.0.4.
+    Text,
+    /// OpenMetrics, version 1.0.
+    OpenMetrics,
+}
+
+impl Format {
+    /// The format that a content type names; everything else is taken for text.
+    pub(crate) fn of_content_type(content_type: &str) -> Self {
+        let media = content_type.split(';').next().unwrap_or_default().trim();
+        if media.eq_ignore_ascii_case("application/openmetrics-text") {
+            Format::OpenMetrics
+        } else {
+            Format::Text
+        }
+    }
+}
+
+/// A sample as it was read, before it is anybody's.
+#[derive(Debug)]
+pub(crate) struct Sample<'a> {
+    /// Its labels in the order of the text, the metric name as `__name__`.
+    pub(crate) pairs: Vec<Pair<'a>>,
+    /// Whether its family's type says that it adds up: counters, and the parts of histograms and summaries that
+    /// are counters.
+    pub(crate) is_total: bool,
+}
+
 /// What a text held.
 #[derive(Debug, Default, PartialEq)]
 pub(crate) struct Parsed {
-    /// The points by stream, in the order of the text; all of kind `sample` and without a writer.
+    /// The points by stream, in the order of the text; all without a writer.
     pub(crate) streams: Vec<StreamPoints>,
     /// The first hundred lines that were refused.
     pub(crate) refused: Vec<Refused>,
@@ -49,8 +84,10 @@ enum LineError {
     TooLong(usize),
     #[error("the line is not UTF-8")]
     NotUtf8,
-    #[error("a timestamp is needed here")]
-    NoTime,
+    #[error("the text goes on after # EOF")]
+    AfterEnd,
+    #[error("the text ends without # EOF: a part of it is missing")]
+    NoEnd,
     #[error("{0:?} is no metric type")]
     UnknownType(String),
     #[error(transparent)]
@@ -59,30 +96,56 @@ enum LineError {
     Labels(#[from] LabelError),
 }
 
-/// Reads a text. Points without a time take `default_time_ms`, and are refused where there is none; `extra`
-/// labels are added to every series that does not have them.
-pub(crate) fn parse(text: &[u8], default_time_ms: Option<i64>, extra: &[(String, String)]) -> Parsed {
-    let mut reader = Reader { default_time_ms, extra, places: HashMap::new(), parsed: Parsed::default() };
-    let mut pairs = Vec::new();
+/// Reads a text. Points without a time take `default_time_ms`; `shape` may change a sample's labels, and says as
+/// which kind it is taken, or `None` for not at all. Reading ends where there are more streams than any write may
+/// bring: such a text is refused whole by who admits it.
+pub(crate) fn parse(
+    text: &[u8],
+    format: Format,
+    default_time_ms: i64,
+    shape: &mut dyn FnMut(&mut Sample<'_>) -> Option<Kind>,
+) -> Parsed {
+    let mut reader = Reader {
+        format,
+        default_time_ms,
+        places: HashMap::new(),
+        families: Families::default(),
+        is_over: false,
+        parsed: Parsed::default(),
+    };
+    let mut lines = 0;
     for (index, line) in text.split(|&byte| byte == b'\n').enumerate() {
-        if let Err(error) = reader.take_line(line, &mut pairs) {
-            reader.refuse(index + 1, &error);
+        lines = index + 1;
+        if let Err(error) = reader.take_line(line, shape) {
+            reader.refuse(lines, &error);
         }
+        if reader.parsed.streams.len() > BATCH_STREAMS_MAX {
+            break;
+        }
+    }
+    if format == Format::OpenMetrics && !reader.is_over {
+        reader.refuse(lines, &LineError::NoEnd);
     }
     reader.parsed
 }
 
 struct Reader<'a> {
-    default_time_ms: Option<i64>,
-    extra: &'a [(String, String)],
+    format: Format,
+    default_time_ms: i64,
     /// Where each series stands among `parsed.streams`.
-    places: HashMap<Labels, usize>,
+    places: HashMap<(Labels, Kind), usize>,
+    families: Families<'a>,
+    /// Whether `# EOF` was read.
+    is_over: bool,
     parsed: Parsed,
 }
 
 impl<'a> Reader<'a> {
-    /// Takes one line in; `pairs` is scratch space, kept between lines.
-    fn take_line(&mut self, line: &'a [u8], pairs: &mut Vec<Pair<'a>>) -> Result<(), LineError> {
+    fn take_line(
+        &mut self,
+        line: &'a [u8],
+        shape: &mut dyn FnMut(&mut Sample<'_>) -> Option<Kind>,
+    ) -> Result<(), LineError> {
         if line.len() > LINE_BYTES_MAX {
             return Err(LineError::TooLong(line.len()));
         }
@@ -90,27 +153,29 @@ impl<'a> Reader<'a> {
         if line.is_empty() {
             return Ok(());
         }
+        if self.is_over {
+            return Err(LineError::AfterEnd);
+        }
         if let Some(comment) = line.strip_prefix('#') {
-            return check_comment(comment);
+            self.is_over = self.format == Format::OpenMetrics && comment.trim() == "EOF";
+            return self.families.take_comment(comment);
         }
-        pairs.clear();
-        let (value, own_time) = line::parse_sample(line, pairs)?;
-        let time = own_time.or(self.default_time_ms).ok_or(LineError::NoTime)?;
-        for (name, value) in self.extra {
-            if !pairs.iter().any(|(given, _)| given == name) {
-                pairs.push((Cow::Borrowed(name), Cow::Borrowed(value)));
-            }
-        }
-        let labels = Labels::new(pairs.drain(..))?;
+        let mut pairs = Vec::with_capacity(16);
+        let (value, own_time) = line::parse_sample(line, self.format, &mut pairs)?;
+        let name = pairs.iter().find(|(label, _)| label == METRIC_NAME).map_or("", |(_, name)| name.as_ref());
+        let is_total = self.families.is_total(name);
+        let mut sample = Sample { pairs, is_total };
+        let Some(kind) = shape(&mut sample) else { return Ok(()) };
+        let labels = Labels::new(sample.pairs)?;
         self.parsed.without_time += u64::from(own_time.is_none());
-        self.push(labels, Point::new(time, value));
+        self.push(labels, kind, Point::new(own_time.unwrap_or(self.default_time_ms), value));
         Ok(())
     }
 
-    fn push(&mut self, labels: Labels, point: Point) {
+    fn push(&mut self, labels: Labels, kind: Kind, point: Point) {
         let streams = &mut self.parsed.streams;
-        let place = *self.places.entry(labels).or_insert_with_key(|labels| {
-            let stream = Stream { labels: labels.clone(), writer: Writer::NONE, kind: Kind::Sample };
+        let place = *self.places.entry((labels, kind)).or_insert_with_key(|(labels, kind)| {
+            let stream = Stream { labels: labels.clone(), writer: Writer::NONE, kind: *kind };
             streams.push(StreamPoints { stream, points: Vec::new() });
             streams.len() - 1
         });
@@ -122,20 +187,5 @@ impl<'a> Reader<'a> {
         if self.parsed.refused.len() < REFUSALS_NAMED_MAX {
             self.parsed.refused.push(Refused { line, reason: error.to_string() });
         }
-    }
-}
-
-/// Only `# TYPE` is looked into: a type that does not exist says that the text is of another format.
-fn check_comment(comment: &str) -> Result<(), LineError> {
-    let mut words = comment.split_ascii_whitespace();
-    if words.next() != Some("TYPE") {
-        return Ok(());
-    }
-    match words.next_back() {
-        Some(
-            "counter" | "gauge" | "histogram" | "summary" | "untyped" | "unknown" | "info" | "stateset"
-            | "gaugehistogram",
-        ) => Ok(()),
-        other => Err(LineError::UnknownType(other.unwrap_or_default().to_owned())),
     }
 }

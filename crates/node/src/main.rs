@@ -9,6 +9,7 @@ mod doors;
 mod engine;
 mod exposition;
 mod figures;
+mod gzip;
 mod host;
 mod node;
 

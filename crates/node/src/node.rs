@@ -2,6 +2,7 @@
 //! on SIGTERM leaves in order.
 
 mod directory;
+mod gathering;
 mod own_metrics;
 
 use std::net::{IpAddr, SocketAddr, UdpSocket};
@@ -14,17 +15,18 @@ use shoal_membership::{GossipLink, Membership, MembershipConfig};
 use shoal_model::{Origin, Phase, Profile};
 use shoal_replication::{Config, Replica};
 use shoal_store::{Opened, Options, RealDisk, Replayed, Store};
-use shoal_transport::{Arrival, Class, Hello, Mesh, MeshConfig};
+use shoal_transport::{Arrival, Arrivals, Class, Hello, Mesh, MeshConfig};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{mpsc, watch};
 
 use crate::config::NodeConfig;
-use crate::doors::{self, About, Context, Refusals};
+use crate::doors::{self, About, Context, Intake, Refusals};
 use crate::engine::{Engine, Wiring};
 use directory::DataDirectory;
+use gathering::{Gathering, Sockets};
 
-/// Messages of each kind that wait between the transport and who takes them.
+/// Messages that wait between the transport and gossip.
 const BACKLOG: usize = 64;
 
 /// Runs a node until a signal ends it, or something that it cannot live without fails.
@@ -37,30 +39,32 @@ pub async fn run(config: NodeConfig) -> anyhow::Result<()> {
     let listener =
         TcpListener::bind(config.listen).await.with_context(|| format!("--listen {}", config.listen))?;
     let hello = Hello { node: identity.node, incarnation: identity.incarnation, origin };
-    let (mesh, arrivals) = bind_mesh(&config, hello)?;
+    let (mesh, mut arrivals) = bind_mesh(&config, hello)?;
     let profile = profile(&config, hello, listener.local_addr()?, mesh.local_addr());
     let opened = open_store(directory.disk(), origin, options(&config)).await?;
     let replica = Replica::new(replica_config(&config, hello, rng.next_u64()), opened)?;
 
-    let (gossip, peers) = split(arrivals);
+    let gossip = gossip(arrivals.take_gossip());
     let link = Gossip(mesh.clone());
-    let membership_config = MembershipConfig::new(config.cluster.clone(), config.join.clone());
+    let mut membership_config = MembershipConfig::new(config.cluster.clone(), config.join.clone());
+    membership_config.grace = config.gossip_grace.unwrap_or(membership_config.grace);
     let membership = Membership::spawn(membership_config, profile.clone(), link, gossip).await?;
-    let wiring = Wiring { replica, mesh: mesh.clone(), arrivals: peers, membership };
+    let wiring = Wiring { replica, mesh: mesh.clone(), arrivals, membership };
     let (engine, mut task) = Engine::start(wiring, identity.node);
     let context = Context {
         engine: engine.clone(),
         about: Arc::new(about(&config, profile.clone())),
         refusals: Arc::new(Refusals::default()),
+        intake: Arc::new(Intake::default()),
         mesh: mesh.clone(),
     };
-    directory.announce(listener.local_addr()?, mesh.local_addr())?;
+    let sockets = Sockets::bind(&config)?;
+    directory.announce(listener.local_addr()?, mesh.local_addr(), sockets.statsd())?;
     tracing::info!(
         node = %identity.node, name = config.name, incarnation = identity.incarnation.0,
         client = %profile.client, peer = %profile.peer, "listening"
     );
-    let own_metrics =
-        config.self_metrics.map(|every| tokio::spawn(own_metrics::write(context.clone(), every)));
+    let gathering = Gathering::start(&context, &config, sockets)?;
     let (stop, stopped) = watch::channel(false);
     let served = tokio::spawn(doors::serve(listener, context, wait(stopped)));
     tokio::select! {
@@ -69,9 +73,7 @@ pub async fn run(config: NodeConfig) -> anyhow::Result<()> {
         ended = &mut task => return ended.context("the engine")?,
     }
     tracing::info!("leaving");
-    if let Some(task) = own_metrics {
-        task.abort();
-    }
+    gathering.stop().await;
     leave(engine, &stop).await;
     let ended = task.await.context("the engine")?;
     // Connections that clients keep open must not keep the node.
@@ -95,7 +97,7 @@ async fn wait(mut stopped: watch::Receiver<bool>) {
     let _ = stopped.wait_for(|stop| *stop).await;
 }
 
-fn bind_mesh(config: &NodeConfig, hello: Hello) -> anyhow::Result<(Mesh, mpsc::Receiver<Arrival>)> {
+fn bind_mesh(config: &NodeConfig, hello: Hello) -> anyhow::Result<(Mesh, Arrivals)> {
     // A wildcard cannot be dialled; the port is not known before the bind, so it is taken first where it is 0.
     let bind = take_port(config.peer)?;
     let wildcard = bind.ip().is_unspecified().then(|| SocketAddr::new(default_route(bind.ip()), bind.port()));
@@ -174,7 +176,12 @@ fn replica_config(config: &NodeConfig, hello: Hello, seed: u64) -> Config {
 }
 
 fn options(config: &NodeConfig) -> Options {
-    Options { retention: config.retention, totals: config.totals, ..Options::default() }
+    Options {
+        retention: config.retention,
+        totals: config.totals,
+        journal_bytes_max: config.journal_bytes_max,
+        ..Options::default()
+    }
 }
 
 async fn open_store(disk: RealDisk, origin: Origin, options: Options) -> anyhow::Result<Opened> {
@@ -192,28 +199,19 @@ async fn open_store(disk: RealDisk, origin: Origin, options: Options) -> anyhow:
     Ok(opened)
 }
 
-/// Gossip goes its own way; everything else is for the replica.
-fn split(
-    mut arrivals: mpsc::Receiver<Arrival>,
-) -> (mpsc::Receiver<(SocketAddr, Bytes)>, mpsc::Receiver<Arrival>) {
-    let (gossip, gossip_taken) = mpsc::channel(BACKLOG);
-    let (peers, peers_taken) = mpsc::channel(BACKLOG);
+/// Gossip as membership takes it: who sent it is told by the address.
+fn gossip(mut arrivals: mpsc::Receiver<Arrival>) -> mpsc::Receiver<(SocketAddr, Bytes)> {
+    let (gossip, taken) = mpsc::channel(BACKLOG);
     tokio::spawn(async move {
         while let Some(arrival) = arrivals.recv().await {
-            let delivered = match arrival.class {
-                // Gossip that nobody takes in time is stale: it is dropped.
-                Class::Gossip => match gossip.try_send((arrival.address, arrival.message)) {
-                    Ok(()) | Err(mpsc::error::TrySendError::Full(_)) => true,
-                    Err(mpsc::error::TrySendError::Closed(_)) => false,
-                },
-                Class::Control | Class::Frames | Class::Repair => peers.send(arrival).await.is_ok(),
-            };
-            if !delivered {
+            // Gossip that nobody takes in time is stale: it is dropped.
+            let delivered = gossip.try_send((arrival.address, arrival.message));
+            if matches!(delivered, Err(mpsc::error::TrySendError::Closed(_))) {
                 return;
             }
         }
     });
-    (gossip_taken, peers_taken)
+    taken
 }
 
 #[derive(Clone)]

@@ -6,23 +6,32 @@
 //! - [`member`]: who belongs to the cluster, as a join of records
 //! - [`peer`]: what is known of one other node: its link, what it holds, what was pushed
 //! - [`write`]: writes that wait for copies
+//! - [`fault`]: what was refused of other nodes
+//! - `own_bytes`: how many bytes our own frames take
 //! - `complete`: how far answers are complete
+//! - `job`: work for other threads
 //! - [`wire`]: the messages between nodes
 //! - [`limits`]: the constants, each with its reason
 //!
 //! It opens no socket, reads no clock and starts no thread.
 
 mod complete;
+pub mod fault;
+mod job;
 pub mod limits;
 pub mod member;
+mod own_bytes;
 pub mod peer;
 pub mod replica;
 pub mod wire;
 pub mod write;
 
+pub use fault::{Fault, Faults};
+pub use job::{Done, Job};
 pub use member::{Member, Members, Status};
 pub use replica::{
-    Config, Counters, Event, ForgetError, MemberStatus, Readiness, Replica, SubmitError, Totals, Transmit,
+    Config, Counters, Event, ForgetError, MemberStatus, Readiness, RepairStatus, Replica, SubmitError,
+    Totals, Transmit,
 };
 pub use wire::{Class, Message, WireError};
 pub use write::{Acks, Receipt, Ticket, TooFewCopies};

@@ -18,6 +18,20 @@ pub const COMPARE: Duration = Duration::from_secs(1);
 pub const PROBE: Duration = Duration::from_millis(500);
 /// How long the answer to a pull may take before the next one.
 pub const PULL_PATIENCE: Duration = Duration::from_millis(1_500);
+/// How often every node in reach is asked for a gap before what is missing is fetched as a debt.
+pub const ROUNDS: u32 = 2;
+/// How long a lender's answer may take: it may have to digest a whole window first.
+pub const LEND_PATIENCE: Duration = Duration::from_secs(30);
+/// How long until it is asked once more, in case the question or the answer was lost.
+pub const LEND_REPEAT: Duration = Duration::from_secs(2);
+/// How long a node that could not lend is left alone.
+pub const LENDER_REST: Duration = Duration::from_secs(2);
+/// The longest pause between two requests of a repair.
+pub const PAUSE_MAX: Duration = Duration::from_millis(200);
+/// How long a view is kept for a debtor that asks nothing.
+pub const LOAN_IDLE: Duration = Duration::from_secs(60);
+/// Views that are kept for debtors: each may hold blocks and points that are gone otherwise.
+pub const LOANS_MAX: usize = 4;
 /// How long a returning member waits for any other before it serves with a warning.
 pub const CATCH_UP: Duration = Duration::from_secs(5);
 /// Unsynced bytes pushed to one peer: covers 100 ms at 40 MB/s.

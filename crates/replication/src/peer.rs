@@ -23,6 +23,14 @@ pub struct Peer {
     pub held: u64,
     /// Fingerprint of all that it holds, by its last beat.
     pub fingerprint: Option<u128>,
+    /// Our frames from after the first number up to the second one are held too: what lies before, the peer owes.
+    held_after: (u64, u64),
+    /// Whether it is in debt, by its last beat.
+    pub is_in_debt: bool,
+    /// Whether its last answer to a pull said that frames are gone from its journal.
+    pub has_gone: bool,
+    /// Answers to pulls since some node first said so.
+    pub rounds: u32,
     /// Whether it has answered a pull of ours to the end since it was reached.
     pub compared: bool,
     /// How far it was told that we hold its own frames.
@@ -56,6 +64,10 @@ impl Peer {
             heard_at: None,
             held: 0,
             fingerprint: None,
+            held_after: (0, 0),
+            is_in_debt: false,
+            has_gone: false,
+            rounds: 0,
             compared: false,
             told: 0,
             was_reachable: false,
@@ -73,6 +85,7 @@ impl Peer {
         let is_other_life = self.origin.replace(beat.origin) != Some(beat.origin);
         if is_other_life {
             self.held = 0;
+            self.held_after = (0, 0);
             self.told = 0;
             self.sent_ms = 0;
             self.echoed_ms = None;
@@ -80,8 +93,9 @@ impl Peer {
         self.heard_at = Some(now);
         self.sent_ms = self.sent_ms.max(beat.sent_ms);
         self.fingerprint = Some(beat.fingerprint);
+        self.is_in_debt = beat.is_in_debt;
         if beat.held_origin == own {
-            self.held = self.held.max(beat.held);
+            self.note_held(beat.held, beat.owed);
             self.echoed_ms = self.echoed_ms.max(Some(beat.echo_ms));
         }
         is_other_life || !was_reachable && self.is_reachable(now)
@@ -102,9 +116,27 @@ impl Peer {
         self.origin
     }
 
-    /// The peer holds our frames up to `seq`, synced: they no longer count against the window.
-    pub fn handle_held(&mut self, seq: u64) {
-        self.held = self.held.max(seq);
+    /// Whether the peer holds a frame of ours, synced.
+    pub fn holds(&self, seq: u64) -> bool {
+        let (after, last) = self.held_after;
+        seq <= self.held || after < seq && seq <= last
+    }
+
+    /// What the peer says once stays true, in whatever order it arrives.
+    fn note_held(&mut self, seq: u64, owed: u64) {
+        if owed == 0 {
+            self.held = self.held.max(seq);
+        } else if owed == self.held_after.0 {
+            self.held_after.1 = self.held_after.1.max(seq);
+        } else {
+            self.held_after = (owed, seq);
+        }
+    }
+
+    /// The peer holds our frames up to `seq`, synced, but for the first `owed`: they no longer count against the
+    /// window.
+    pub fn handle_held(&mut self, seq: u64, owed: u64) {
+        self.note_held(seq, owed);
         while let Some((_, bytes)) = self.push.unsynced.pop_front_if(|(pushed, _)| *pushed <= seq) {
             self.push.bytes -= bytes;
         }
@@ -172,7 +204,7 @@ mod tests {
 
     fn beat(origin: u8, sent_ms: u64, echo_ms: u64, held: u64) -> Beat {
         let (origin, held_origin) = (Origin([origin; 16]), Origin([1; 16]));
-        Beat { sent_ms, echo_ms, origin, held, held_origin, fingerprint: 0 }
+        Beat { sent_ms, echo_ms, origin, held, held_origin, owed: 0, fingerprint: 0, is_in_debt: false }
     }
 
     const OWN: Origin = Origin([1; 16]);
@@ -207,7 +239,7 @@ mod tests {
         assert_eq!(peer.wants_push(), Some((4, 7)));
         peer.note_pushed(4, WINDOW_BYTES, 9);
         assert_eq!(peer.wants_push(), None);
-        peer.handle_held(4);
+        peer.handle_held(4, 0);
         assert_eq!(peer.wants_push(), Some((5, 9)));
     }
 }

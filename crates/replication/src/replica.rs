@@ -2,9 +2,11 @@
 //! verbs when a client wants something; after each call it drains `poll_transmit`, `poll_event` and `poll_sync`,
 //! and calls `handle_timer` at `poll_timeout`. Time is a duration since the node started.
 
+mod lending;
 mod membership;
 mod messages;
 mod pushing;
+mod repairing;
 mod status;
 mod timers;
 
@@ -18,18 +20,22 @@ use rand::SeedableRng;
 use rand::rngs::SmallRng;
 use shoal_model::{Batch, Incarnation, NodeId, Origin, View};
 use shoal_store::{
-    Done, Job, Opened, Record, SnapshotDone, SnapshotRefused, SnapshotSize, Store, StoreError, SyncJob,
+    Appended, Opened, Record, SnapshotDone, SnapshotRefused, SnapshotSize, Store, StoreError, SyncJob,
 };
 use thiserror::Error;
 
 use crate::complete::Completeness;
+use crate::fault::{Fault, Faults};
+use crate::job::{Done, Job};
 use crate::limits::{ACKS_WAIT, AUTO_WAIT, COMPARE, PENDING_MAX};
 use crate::member::{Member, Members};
+use crate::own_bytes::OwnBytes;
 use crate::peer::Peer;
 use crate::wire::{Class, Message};
 use crate::write::{Acks, Electorate, Receipt, Ticket, TooFewCopies, Writes};
 
 pub use membership::ForgetError;
+pub use repairing::RepairStatus;
 pub use status::{MemberStatus, Totals};
 
 /// Who this node is, and how it begins.
@@ -102,6 +108,27 @@ pub enum Event {
     LinkUp(NodeId),
     /// A link stopped working.
     LinkDown(NodeId),
+    /// What is missing here is being fetched from another node.
+    RepairBegan {
+        /// From which.
+        lender: NodeId,
+    },
+    /// It is all here, and durable.
+    Repaired {
+        /// From which node.
+        lender: NodeId,
+        /// Points fetched.
+        points: u64,
+        /// How long it took.
+        took: Duration,
+    },
+    /// It could not go on; it is begun anew with another node, or later.
+    RepairGivenUp {
+        /// From which node.
+        lender: NodeId,
+        /// Why.
+        reason: &'static str,
+    },
     /// A later life of this node is about: this one must stop.
     Superseded,
     /// The journal takes no more writes until a restart.
@@ -125,28 +152,20 @@ pub enum SubmitError {
     #[error(transparent)]
     TooFewMembers(TooFewCopies),
     /// Too many writes wait for copies; try again later.
-    #[error("{PENDING_MAX} writes wait for copies already; try again later or at another node")]
+    #[error("too many writes wait for their copies already: try again later or at another node")]
     Busy,
     /// The store's own reason.
     #[error(transparent)]
     Store(#[from] StoreError),
 }
 
-/// What was refused or repaired, by reason, since the start.
+/// What became of the frames of others, since the start; what was refused is in [`Faults`].
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Counters {
     /// Frames of others applied.
     pub frames_applied: u64,
     /// Frames that were known already.
     pub frames_known: u64,
-    /// Frames under our own origin that we did not write.
-    pub frames_forged: u64,
-    /// Frames that arrived before what they follow or need.
-    pub frames_early: u64,
-    /// Messages that could not be read.
-    pub messages_malformed: u64,
-    /// Table chunks refused.
-    pub tables_refused: u64,
     /// Pulls sent.
     pub pulls: u64,
 }
@@ -164,10 +183,15 @@ pub struct Replica {
     next_compare: Duration,
     next_probe: Duration,
     complete: Completeness,
+    loans: BTreeMap<Origin, lending::Loan>,
+    repairs: repairing::Repairs,
+    jobs: VecDeque<Job>,
     rng: SmallRng,
     transmits: VecDeque<Transmit>,
     events: VecDeque<Event>,
     counters: Counters,
+    faults: Faults,
+    own_bytes: OwnBytes,
 }
 
 impl Replica {
@@ -190,9 +214,14 @@ impl Replica {
             next_compare: COMPARE,
             next_probe: Duration::ZERO,
             complete: Completeness::default(),
+            loans: BTreeMap::new(),
+            repairs: Default::default(),
+            jobs: VecDeque::new(),
             transmits: VecDeque::new(),
             events: VecDeque::new(),
             counters: Counters::default(),
+            faults: Faults::default(),
+            own_bytes: OwnBytes::default(),
         };
         replica.keep_members();
         replica.write_join(0)?;
@@ -217,7 +246,7 @@ impl Replica {
         {
             return Err(SubmitError::TooFewMembers(TooFewCopies { copies: 0, wanted }));
         }
-        let appended = self.store.append(batch, &[])?;
+        let appended = self.append(batch, &[])?;
         let ticket = Ticket(self.next_ticket);
         self.next_ticket += 1;
         let wait = if acks == Acks::Auto { AUTO_WAIT } else { ACKS_WAIT };
@@ -236,7 +265,7 @@ impl Replica {
         match Message::decode(message) {
             Ok(message) => self.dispatch(now, from, message),
             Err(error) => {
-                self.counters.messages_malformed += 1;
+                self.faults.count(from, Fault::from(&error));
                 tracing::debug!(peer = %from, %error, "a message was dropped");
             }
         }
@@ -275,22 +304,27 @@ impl Replica {
     /// When [`Replica::handle_timer`] is due.
     pub fn poll_timeout(&self, now: Duration) -> Duration {
         let write = self.writes.next_end(now).unwrap_or(Duration::MAX);
-        self.next_beat.min(self.next_compare).min(self.next_probe).min(write)
+        self.next_beat.min(self.next_compare).min(self.next_probe).min(write).min(self.repair_timeout())
     }
 
     /// The next job for another thread, a flush or a merge; hand it back by [`Replica::handle_done`]. `now_ms` is
     /// the wall clock.
     pub fn poll_job(&mut self, now_ms: i64) -> Option<Job> {
-        self.store.poll_job(now_ms)
+        self.jobs.pop_front().or_else(|| self.store.poll_job(now_ms).map(Job::Store))
     }
 
     /// A job that [`Replica::poll_job`] handed out has been run.
-    pub fn handle_done(&mut self, done: Done) {
-        self.store.handle_done(done);
+    pub fn handle_done(&mut self, now: Duration, done: Done) {
+        match done {
+            Done::Store(done) => self.store.handle_done(done),
+            Done::Lent(lent) => return self.take_lent(*lent),
+            Done::Compared(compared) => return self.take_compared(now, *compared),
+        }
         if let Some(SnapshotDone { directory, result }) = self.store.poll_snapshot() {
             let result = result.map_err(|error| error.to_string());
             self.events.push_back(Event::Snapshot { directory, result });
         }
+        self.run_repair(now);
     }
 
     /// Asks for a snapshot of the store; it ends with [`Event::Snapshot`].
@@ -313,9 +347,14 @@ impl Replica {
         self.readiness
     }
 
-    /// What was refused or repaired.
+    /// What became of the frames of others.
     pub fn counters(&self) -> Counters {
         self.counters
+    }
+
+    /// What was refused of other nodes.
+    pub fn faults(&self) -> &Faults {
+        &self.faults
     }
 
     fn send(&mut self, to: NodeId, message: &Message) {
@@ -332,9 +371,16 @@ impl Replica {
 
     fn append_member(&mut self, member: &Member) -> Result<(), StoreError> {
         let body = member.encode();
-        self.store.append(&Batch::default(), &[Record { tag: shoal_store::Tag::MEMBER, body: &body }])?;
+        self.append(&Batch::default(), &[Record { tag: shoal_store::Tag::MEMBER, body: &body }])?;
         self.take_member(member.clone());
         Ok(())
+    }
+
+    /// Writes the next frame of our own.
+    fn append(&mut self, batch: &Batch, records: &[Record<'_>]) -> Result<Appended, StoreError> {
+        let appended = self.store.append(batch, records)?;
+        self.own_bytes.note(appended.frame.id().seq, appended.frame.bytes().len());
+        Ok(appended)
     }
 
     fn electorate(&self, now: Duration) -> Electorate {
@@ -350,13 +396,9 @@ impl Replica {
     fn settle(&mut self, now: Duration) {
         let (electorate, origin) = (self.electorate(now), self.config.origin);
         let own = self.store.held_of(origin);
-        let held: Vec<u64> = self
-            .peers
-            .iter()
-            .filter(|(node, _)| self.members.counts(**node))
-            .map(|(_, peer)| peer.held)
-            .collect();
-        let copies = |seq| u32::from(own >= seq) + held.iter().filter(|held| **held >= seq).count() as u32;
+        let peers: Vec<&Peer> =
+            self.peers.iter().filter(|(node, _)| self.members.counts(**node)).map(|(_, peer)| peer).collect();
+        let copies = |seq| u32::from(own >= seq) + peers.iter().filter(|peer| peer.holds(seq)).count() as u32;
         let ended = self.writes.settle(now, electorate, |seq| shoal_store::FrameId { origin, seq }, copies);
         self.events.extend(ended.into_iter().map(|(ticket, result)| Event::Written { ticket, result }));
     }

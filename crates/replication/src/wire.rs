@@ -2,12 +2,16 @@
 //! says what it has, frames answer a pull or are pushed, held acknowledges, and a probe asks what was applied. Any of
 //! them may be lost, repeated or reordered. Layout: `docs/formats/message.md`.
 
+mod loan;
+
 use bytes::Bytes;
 use shoal_model::Origin;
 use shoal_model::limits::MESSAGE_BYTES_MAX;
 use shoal_store::bytes::{Malformed, Reader, put_block, put_signed, put_varint};
 use shoal_store::{Chunk, Frame, FrameError, TableError};
 use thiserror::Error;
+
+pub use loan::{Ask, Lend, Terms};
 
 /// Origins in one pull: bounds what a peer can make us hold.
 const ORIGINS_MAX: usize = 1 << 20;
@@ -21,7 +25,7 @@ pub enum Class {
     Control,
     /// New frames.
     Frames,
-    /// Frames that were asked for.
+    /// Frames that were asked for, while more are missing.
     Repair,
 }
 
@@ -72,6 +76,10 @@ pub struct Beat {
     pub held: u64,
     /// Whose frames `held` counts: the receiver's origin, as the sender knows it.
     pub held_origin: Origin,
+    /// The receiver's frames up to this number are not among those held: the sender is in debt for them.
+    pub owed: u64,
+    /// Whether the sender is in debt at all: it is nobody's lender then.
+    pub is_in_debt: bool,
     /// Fingerprint of all that the sender holds, synced.
     pub fingerprint: u128,
 }
@@ -96,6 +104,8 @@ pub enum Message {
         chunks: Vec<Chunk>,
         /// Frames in the order of their numbers.
         frames: Vec<Frame>,
+        /// Origins of which the next frame that was asked for is in the sender's blocks, but in its journal no more.
+        gone: Vec<Origin>,
     },
     /// Tell me what you have applied.
     Probe {
@@ -115,6 +125,22 @@ pub enum Message {
         origin: Origin,
         /// The last of them.
         seq: u64,
+        /// Those up to this number are not among them: the sender is in debt for them.
+        owed: u64,
+    },
+    /// A node in debt asks another for what it lacks.
+    Ask {
+        /// Names the loan; the debtor has drawn it.
+        loan: Origin,
+        /// What it asks.
+        ask: Ask,
+    },
+    /// The answer to it.
+    Lend {
+        /// Names the loan.
+        loan: Origin,
+        /// What there is.
+        lend: Box<Lend>,
     },
 }
 
@@ -124,6 +150,8 @@ const FRAMES: u8 = 3;
 const HELD: u8 = 4;
 const PROBE: u8 = 5;
 const APPLIED: u8 = 6;
+const ASK: u8 = 7;
+const LEND: u8 = 8;
 
 impl Message {
     /// How urgent it is.
@@ -134,8 +162,10 @@ impl Message {
             | Message::Held { .. }
             | Message::Probe { .. }
             | Message::Applied { .. } => Class::Control,
-            Message::Frames { answers_pull: false, .. } => Class::Frames,
-            Message::Frames { answers_pull: true, .. } => Class::Repair,
+            // The last answer to a pull opens the pushing that follows, which must not overtake it.
+            Message::Frames { answers_pull, more, .. } if *answers_pull && *more => Class::Repair,
+            Message::Frames { .. } => Class::Frames,
+            Message::Ask { .. } | Message::Lend { .. } => Class::Repair,
         }
     }
 
@@ -145,9 +175,9 @@ impl Message {
         match self {
             Message::Beat(beat) => put_beat(&mut out, beat),
             Message::Pull { have } => put_pull(&mut out, have),
-            Message::Frames { answers_pull, more, chunks, frames } => {
+            Message::Frames { answers_pull, more, chunks, frames, gone } => {
                 let flags = u8::from(*answers_pull) | u8::from(*more) << 1;
-                put_frames(&mut out, flags, chunks, frames);
+                put_body(&mut out, FRAMES, flags, &frames_body(chunks, frames, gone));
             }
             Message::Probe { sent_ms } => {
                 out.push(PROBE);
@@ -158,10 +188,21 @@ impl Message {
                 put_signed(&mut out, *probe_ms);
                 put_heads(&mut out, heads);
             }
-            Message::Held { origin, seq } => {
+            Message::Held { origin, seq, owed } => {
                 out.push(HELD);
                 out.extend_from_slice(&origin.0);
                 put_varint(&mut out, *seq);
+                put_varint(&mut out, *owed);
+            }
+            Message::Ask { loan, ask } => {
+                out.push(ASK);
+                out.extend_from_slice(&loan.0);
+                ask.put(&mut out);
+            }
+            Message::Lend { loan, lend } => {
+                let mut body = loan.0.to_vec();
+                lend.put(&mut body);
+                put_body(&mut out, LEND, 0, &body);
             }
         }
         out.into()
@@ -177,7 +218,16 @@ impl Message {
             FRAMES => take_frames(bytes, &mut reader),
             PROBE => Ok(Message::Probe { sent_ms: reader.signed()? }),
             APPLIED => Ok(Message::Applied { probe_ms: reader.signed()?, heads: take_heads(&mut reader)? }),
-            HELD => Ok(Message::Held { origin: Origin(reader.array()?), seq: reader.varint()? }),
+            HELD => {
+                let (origin, seq, owed) = (Origin(reader.array()?), reader.varint()?, reader.varint()?);
+                Ok(Message::Held { origin, seq, owed })
+            }
+            ASK => Ok(Message::Ask { loan: Origin(reader.array()?), ask: Ask::take(&mut reader)? }),
+            LEND => {
+                let (_, mut body) = take_body(bytes, &mut reader)?;
+                let loan = Origin(Reader::new(&body).array()?);
+                Ok(Message::Lend { loan, lend: Box::new(Lend::take(&body.split_off(16))?) })
+            }
             kind => Err(WireError::Unknown(kind)),
         }
     }
@@ -185,16 +235,18 @@ impl Message {
 
 fn put_beat(out: &mut Vec<u8>, beat: &Beat) {
     out.push(BEAT);
-    for number in [beat.sent_ms, beat.echo_ms, beat.held] {
+    for number in [beat.sent_ms, beat.echo_ms, beat.held, beat.owed] {
         out.extend_from_slice(&number.to_le_bytes());
     }
     out.extend_from_slice(&beat.origin.0);
     out.extend_from_slice(&beat.held_origin.0);
     out.extend_from_slice(&beat.fingerprint.to_le_bytes());
+    out.push(u8::from(beat.is_in_debt));
 }
 
 fn take_beat(reader: &mut Reader<'_>) -> Result<Beat, WireError> {
-    let (sent_ms, echo_ms, held) = (reader.u64()?, reader.u64()?, reader.u64()?);
+    let (sent_ms, echo_ms) = (reader.u64()?, reader.u64()?);
+    let (held, owed) = (reader.u64()?, reader.u64()?);
     let (origin, held_origin) = (Origin(reader.array()?), Origin(reader.array()?));
     Ok(Beat {
         sent_ms,
@@ -202,7 +254,9 @@ fn take_beat(reader: &mut Reader<'_>) -> Result<Beat, WireError> {
         held,
         origin,
         held_origin,
+        owed,
         fingerprint: u128::from_le_bytes(reader.array()?),
+        is_in_debt: reader.u8()? != 0,
     })
 }
 
@@ -248,36 +302,47 @@ const COMPRESSED_BYTES_MIN: usize = 256;
 /// The flag of a compressed body: its length in front, then an LZ4 block.
 const IS_COMPRESSED: u8 = 4;
 
-fn put_frames(out: &mut Vec<u8>, flags: u8, chunks: &[Chunk], frames: &[Frame]) {
+fn frames_body(chunks: &[Chunk], frames: &[Frame], gone: &[Origin]) -> Vec<u8> {
     let mut body = Vec::with_capacity(frames.iter().map(|frame| frame.bytes().len() + 5).sum());
     put_varint(&mut body, chunks.len() as u64);
     chunks.iter().for_each(|chunk| put_block(&mut body, &chunk.encode()));
     put_varint(&mut body, frames.len() as u64);
     frames.iter().for_each(|frame| put_block(&mut body, frame.bytes()));
+    put_varint(&mut body, gone.len() as u64);
+    gone.iter().for_each(|origin| body.extend_from_slice(&origin.0));
+    body
+}
+
+/// Writes a message whose body is compressed where that pays.
+fn put_body(out: &mut Vec<u8>, kind: u8, flags: u8, body: &[u8]) {
     if body.len() >= COMPRESSED_BYTES_MIN {
-        let compressed = lz4_flex::block::compress(&body);
+        let compressed = lz4_flex::block::compress(body);
         if compressed.len() < body.len() {
-            out.extend_from_slice(&[FRAMES, flags | IS_COMPRESSED]);
+            out.extend_from_slice(&[kind, flags | IS_COMPRESSED]);
             put_varint(out, body.len() as u64);
             out.extend_from_slice(&compressed);
             return;
         }
     }
-    out.extend_from_slice(&[FRAMES, flags]);
-    out.extend_from_slice(&body);
+    out.extend_from_slice(&[kind, flags]);
+    out.extend_from_slice(body);
+}
+
+fn take_body(bytes: &Bytes, reader: &mut Reader<'_>) -> Result<(u8, Bytes), WireError> {
+    let flags = reader.u8()?;
+    if flags & IS_COMPRESSED == 0 {
+        return Ok((flags, bytes.slice_ref(reader.rest())));
+    }
+    let len = reader.count()?;
+    if len > MESSAGE_BYTES_MAX {
+        return Err(WireError::Malformed);
+    }
+    let body = lz4_flex::block::decompress(reader.rest(), len).map_err(|_| WireError::Malformed)?;
+    Ok((flags, body.into()))
 }
 
 fn take_frames(bytes: &Bytes, reader: &mut Reader<'_>) -> Result<Message, WireError> {
-    let flags = reader.u8()?;
-    let body = if flags & IS_COMPRESSED == 0 {
-        bytes.slice_ref(reader.rest())
-    } else {
-        let len = reader.count()?;
-        if len > MESSAGE_BYTES_MAX {
-            return Err(WireError::Malformed);
-        }
-        lz4_flex::block::decompress(reader.rest(), len).map_err(|_| WireError::Malformed)?.into()
-    };
+    let (flags, body) = take_body(bytes, reader)?;
     let mut reader = Reader::new(&body);
     let chunks = (0..take_count(&mut reader)?)
         .map(|_| Ok(Chunk::decode(reader.block()?)?))
@@ -285,7 +350,12 @@ fn take_frames(bytes: &Bytes, reader: &mut Reader<'_>) -> Result<Message, WireEr
     let frames = (0..take_count(&mut reader)?)
         .map(|_| Ok(Frame::decode(body.slice_ref(reader.block()?))?))
         .collect::<Result<_, WireError>>()?;
-    Ok(Message::Frames { answers_pull: flags & 1 != 0, more: flags & 2 != 0, chunks, frames })
+    let gone = reader.count()?;
+    if gone > ORIGINS_MAX || gone > reader.rest().len() / 16 {
+        return Err(WireError::Malformed);
+    }
+    let gone = (0..gone).map(|_| Ok(Origin(reader.array()?))).collect::<Result<_, Malformed>>()?;
+    Ok(Message::Frames { answers_pull: flags & 1 != 0, more: flags & 2 != 0, chunks, frames, gone })
 }
 
 fn take_count(reader: &mut Reader<'_>) -> Result<usize, WireError> {
@@ -304,25 +374,32 @@ mod tests {
         let frame =
             Frame::encode(Header { id, table_len: 0, points: 0 }, &[Record { tag: Tag::METADATA, body }]);
         let chunk = Chunk { origin: Origin([4; 16]), first: 3, streams: vec![] };
-        Message::Frames { answers_pull: true, more: false, chunks: vec![chunk], frames: vec![frame.unwrap()] }
+        let gone = vec![Origin([8; 16])];
+        Message::Frames {
+            answers_pull: true,
+            more: false,
+            chunks: vec![chunk],
+            frames: vec![frame.unwrap()],
+            gone,
+        }
     }
 
     proptest! {
         #[test]
         fn messages_round_trip(number: u64, fingerprint: u128, id: [u8; 16], body in prop::collection::vec(any::<u8>(), 0..30)) {
             let origin = Origin(id);
-            let beat = Beat { sent_ms: number, echo_ms: 2, origin, held: 4, held_origin: origin, fingerprint };
+            let beat = Beat { sent_ms: number, echo_ms: 2, origin, held: 4, held_origin: origin, owed: 3, fingerprint, is_in_debt: true };
             let have = vec![Have { origin, seq: number, table_len: 7 }];
             let applied = Message::Applied { probe_ms: -5, heads: vec![(origin, number)] };
             let probe = Message::Probe { sent_ms: number as i64 };
-            let held = Message::Held { origin, seq: number };
+            let held = Message::Held { origin, seq: number, owed: 1 };
             for message in [Message::Beat(beat), Message::Pull { have }, frames_message(&body), held, probe, applied] {
                 prop_assert_eq!(Message::decode(&message.encode()), Ok(message));
             }
         }
 
         #[test]
-        fn hostile_bytes_never_panic(kind in 0_u8..8, bytes in prop::collection::vec(any::<u8>(), 0..90)) {
+        fn hostile_bytes_never_panic(kind in 0_u8..10, bytes in prop::collection::vec(any::<u8>(), 0..90)) {
             let mut message = vec![kind];
             message.extend(bytes);
             let _ = Message::decode(&message.into());

@@ -32,6 +32,10 @@ pub(crate) const DIRECTORY: &str = "journal";
 const SEGMENT_MAGIC: &[u8; 8] = b"SHJ\x01\0\0\0\0";
 /// A segment is closed when it reaches this length; a short one lets tests close many.
 const SEGMENT_BYTES: u64 = if cfg!(test) { 2 * 1024 } else { 64 * 1024 * 1024 };
+/// Segments into which what is kept is divided at least: only whole ones are removed.
+const SEGMENTS_KEPT: u64 = 4;
+/// However little is kept, a segment is not shorter.
+const SEGMENT_BYTES_MIN: u64 = 2 * 1024;
 
 /// A place in the journal, in order of writing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Default)]
@@ -115,6 +119,7 @@ pub struct Journal {
     /// What the last group commit says was synced.
     committed: Position,
     record: Vec<u8>,
+    segment_bytes: u64,
     sync_has_failed: Arc<Mutex<bool>>,
 }
 
@@ -146,7 +151,7 @@ impl Journal {
     /// Appends a record and tells where its body lies. On an error nothing was appended, unless
     /// the disk cannot even be cut back: then the error's kind is `Other` and the journal must not be used.
     pub fn append(&mut self, kind: RecordKind, body: &[u8]) -> io::Result<Location> {
-        if self.end.offset >= SEGMENT_BYTES {
+        if self.end.offset >= self.segment_bytes {
             self.close_segment()?;
             self.open_segment(self.end.segment + 1, self.end)?;
         }
@@ -253,6 +258,11 @@ impl Journal {
     /// Bytes of all segments.
     pub fn len_bytes(&self) -> u64 {
         self.segments.values().map(|segment| segment.len).sum()
+    }
+
+    /// Lets segments be small enough for about `bytes_max` bytes of them to be kept.
+    pub fn keep(&mut self, bytes_max: u64) {
+        self.segment_bytes = (bytes_max / SEGMENTS_KEPT).clamp(SEGMENT_BYTES_MIN, SEGMENT_BYTES);
     }
 
     /// Removes the oldest segments that end before `checkpoint`, as long as more than `bytes_max` are left, or

@@ -16,7 +16,10 @@
 //! - [`codec`]: columns of times and values as bytes
 //! - [`compaction`]: which blocks are merged
 //! - [`damage`]: what has rotted, and of which points
+//! - [`debt`]: what the frontier covers and the node has not got yet
 //! - [`directory`]: format, identity and incarnation of a data directory
+//! - [`loan`]: what a node in debt reads from another's view
+//! - [`pinned`]: a view that is read window by window
 //! - [`scrub`]: verifying what lies on disk
 //! - [`snapshot`]: a copy of the store in another directory
 //! - [`store`]: all of it together
@@ -36,13 +39,16 @@ pub mod compaction;
 #[cfg(test)]
 mod crash;
 pub mod damage;
+pub mod debt;
 pub mod directory;
 pub mod disk;
 pub mod flush;
 pub mod frame;
 pub mod journal;
+pub mod loan;
 pub mod manifest;
 pub mod memtable;
+pub mod pinned;
 pub mod scrub;
 pub mod snapshot;
 pub mod store;
@@ -52,18 +58,21 @@ pub mod table;
 pub mod view;
 pub mod windows;
 
-pub use block::BlockError;
+pub use block::{BlockError, ShardDigests};
 pub use catalogue::{Catalogue, SharedCatalogue};
 pub use damage::{Damage, DamageMarks, Damaged};
+pub use debt::Debt;
 pub use directory::{DirectoryError, Identity};
 pub use disk::{Disk, DiskFile, memory::MemoryDisk, real::RealDisk};
 pub use frame::{Frame, FrameError, FrameId, Header, Record, Tag};
 pub use journal::{Journal, Position, Rot, SyncJob};
+pub use loan::{Comparison, Cursor, LendError, Lender, Lent, Shards, Want};
 pub use memtable::{Memtable, MemtableView};
+pub use pinned::Pinned;
 pub use snapshot::{SnapshotDone, SnapshotSize};
 pub use store::{
-    Appended, Apply, Done, Hole, Job, KnownPoints, Opened, Options, Replayed, SnapshotRefused, Store,
-    StoreError,
+    Appended, Apply, Done, Hole, Job, KnownPoints, Opened, Options, Replayed, Settlement, SnapshotRefused,
+    Store, StoreError,
 };
 pub use table::{Chunk, TableError, Tables};
 pub use view::{SeriesRead, SeriesView, StreamRead, StreamView, View};

@@ -10,6 +10,7 @@ use shoal_model::Origin;
 use crate::block::Meta;
 use crate::bytes::{Malformed, Reader, put_block, put_signed, put_varint};
 use crate::damage::DamageMarks;
+use crate::debt::Debt;
 use crate::disk::{Disk, read_all, replace};
 use crate::frame::FrameId;
 use crate::journal::{Ages, Position};
@@ -41,6 +42,8 @@ pub struct Manifest {
     pub damage: DamageMarks,
     /// How new the points of the journal's segments are.
     pub ages: Ages,
+    /// What is owed.
+    pub debt: Option<Debt>,
     /// The number of the base, 0 for none.
     pub base: u64,
     /// The number of the next block.
@@ -61,6 +64,7 @@ impl Default for Manifest {
             blocks: Vec::new(),
             damage: DamageMarks::default(),
             ages: Ages::default(),
+            debt: None,
             base: 0,
             next_block: 0,
             horizon_ms: i64::MIN,
@@ -110,6 +114,7 @@ impl Manifest {
         self.blocks.iter().for_each(|meta| meta.put(&mut out));
         self.damage.put(&mut out);
         self.ages.put(&mut out);
+        Debt::put(self.debt.as_ref(), &mut out);
         let checksum = crc32c::crc32c(&out);
         out.extend_from_slice(&checksum.to_le_bytes());
         out
@@ -134,6 +139,7 @@ impl Manifest {
         let blocks = (0..reader.count()?).map(|_| Meta::take(&mut reader)).collect::<Result<_, _>>()?;
         let damage = DamageMarks::take(&mut reader)?;
         let ages = Ages::take(&mut reader)?;
+        let debt = Debt::take(&mut reader)?;
         if !reader.is_empty() {
             return Err(Malformed);
         }
@@ -147,6 +153,7 @@ impl Manifest {
             blocks,
             damage,
             ages,
+            debt,
             base,
             next_block,
             horizon_ms,

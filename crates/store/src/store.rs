@@ -6,13 +6,14 @@
 mod appending;
 mod background;
 mod damaged;
+mod owing;
 mod replay;
 mod scrubbing;
 mod serve;
 mod snapshotting;
 mod sweeping;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::sync::Arc;
 use std::time::Duration;
@@ -38,6 +39,7 @@ use crate::windows::Windows;
 
 pub use appending::{Appended, KnownPoints};
 pub use background::{Done, Job};
+pub use owing::Settlement;
 pub use replay::{Opened, Replayed};
 pub use snapshotting::SnapshotRefused;
 
@@ -121,6 +123,7 @@ struct Frozen {
     applied: Frontier,
     holes: Vec<FrameId>,
     members: Vec<Bytes>,
+    settlement: Option<Settlement>,
 }
 
 /// Files that one job at a time appends to.
@@ -158,6 +161,7 @@ pub struct Store {
     snapshotting: snapshotting::Snapshotting,
     scrubbing: scrubbing::Scrubbing,
     sweeping: sweeping::Sweeping,
+    ended_loans: BTreeSet<Origin>,
 }
 
 impl Store {
@@ -220,7 +224,9 @@ impl Store {
                 (mark.window as u64).rotate_left(32) ^ u64::from(mark.first) << 32 ^ u64::from(mark.last);
             entry_fingerprint(self.own, seq).rotate_left(32)
         });
-        damage.fold(hash, u128::wrapping_add)
+        let hash = damage.fold(hash, u128::wrapping_add);
+        let owed = self.debt().map(|_| entry_fingerprint(self.own, 0).rotate_left(16));
+        owed.into_iter().fold(hash, u128::wrapping_add)
     }
 
     /// The series that fit, each family on its own, in order of labels.
@@ -239,8 +245,15 @@ impl Store {
             catalogue: self.catalogue.clone(),
             damage: self.manifest.damage.clone(),
             findings: self.findings.clone(),
-            _epoch: self.sweeping.epoch(),
+            _epochs: vec![self.sweeping.epoch()],
         }
+    }
+
+    /// The same for one who keeps it for long and goes by places: as long as it is there, each stream keeps its own.
+    pub fn lasting_view(&self) -> View {
+        let mut view = self.view();
+        view._epochs.extend(self.sweeping.epoch_under_way());
+        view
     }
 
     /// A digest of every point that reads see, independent of order and layout; none while points are missing. It
@@ -311,7 +324,9 @@ impl Store {
 
     fn below_holes(&self, origin: Origin, seq: u64) -> u64 {
         let range = FrameId { origin, seq: 0 }..=FrameId { origin, seq };
-        self.holes.range(range).next().map_or(seq, |(id, _)| id.seq - 1)
+        // What is owed is fetched otherwise: no frame of it will come.
+        let is_owed = |id: &FrameId| self.debt().is_some_and(|debt| debt.covers(*id));
+        self.holes.range(range).find(|(id, _)| !is_owed(id)).map_or(seq, |(id, _)| id.seq - 1)
     }
 
     fn check_journal(&self) -> Result<(), StoreError> {

@@ -29,8 +29,8 @@ pub struct View {
     pub(crate) catalogue: SharedCatalogue,
     pub(crate) damage: DamageMarks,
     pub(crate) findings: Findings,
-    /// Keeps the places of streams that this view can see from being given to others.
-    pub(crate) _epoch: Arc<()>,
+    /// Keep the places of streams that this view can see from being given to others.
+    pub(crate) _epochs: Vec<Arc<()>>,
 }
 
 /// One series, one family, with its streams, as a query sees it.
@@ -126,7 +126,11 @@ impl View {
     }
 
     /// The same whatever the horizon.
-    fn read_within(&self, streams: &[(u32, Kind)], millis: RangeInclusive<i64>) -> Vec<StreamRead> {
+    pub(crate) fn read_within(
+        &self,
+        streams: &[(u32, Kind)],
+        millis: RangeInclusive<i64>,
+    ) -> Vec<StreamRead> {
         let mut reads = vec![StreamRead::default(); streams.len()];
         if millis.is_empty() {
             return reads;
@@ -318,7 +322,7 @@ impl View {
     }
 
     /// The points that are in no block yet.
-    fn fresh_points(&self) -> impl Iterator<Item = (Kind, Point)> + '_ {
+    pub(crate) fn fresh_points(&self) -> impl Iterator<Item = (Kind, Point)> + '_ {
         self.memtables.iter().flat_map(move |memtable| {
             memtable.places().flat_map(move |place| {
                 let (kind, mut points) = (self.catalogue.read().kind(place), Vec::new());

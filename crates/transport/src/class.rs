@@ -36,6 +36,17 @@ impl Class {
         }
     }
 
+    /// Messages that may wait for the node's loop: gossip for some rounds of a large cluster, acknowledgements of
+    /// many peers; of what is large only enough to keep the loop busy, for more would only hide that it is slow.
+    pub(crate) fn arrivals_max(self) -> usize {
+        match self {
+            Class::Gossip => 1024,
+            Class::Control => 256,
+            Class::Frames => 32,
+            Class::Repair => 2,
+        }
+    }
+
     /// Priority of the class's stream; QUIC sends the greater first.
     pub(crate) fn priority(self) -> i32 {
         match self {

@@ -32,6 +32,13 @@ pub(crate) struct Versions {
     pub(crate) max: u16,
 }
 
+impl Versions {
+    /// The version that two ends speak whose ranges overlap: the newest that both know.
+    pub(crate) fn agreed(self, theirs: Versions) -> u16 {
+        self.max.min(theirs.max)
+    }
+}
+
 /// Which life of which node speaks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Hello {
@@ -245,6 +252,12 @@ mod tests {
         assert_eq!(speaking(0, 0), Err(Refusal::Version));
         assert_eq!(speaking(9, 1), Err(Refusal::Version));
         assert_eq!(speaking(1, 0), Err(Refusal::Version));
+    }
+
+    #[test]
+    fn neighbouring_releases_speak_the_newest_that_both_know() {
+        let (old, new) = (Versions { min: 1, max: 2 }, Versions { min: 2, max: 3 });
+        assert_eq!((old.agreed(new), new.agreed(old), new.agreed(new)), (2, 2, 3));
     }
 
     #[test]

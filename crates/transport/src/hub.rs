@@ -12,12 +12,13 @@ use tokio::runtime::Handle;
 use tokio::sync::{Notify, Semaphore, watch};
 use tokio::time::{Instant, timeout};
 
+use crate::arrivals::Inlet;
 use crate::class::Class;
 use crate::episode::Episodes;
 use crate::greeting::{Greeting, is_dialable};
 use crate::handshake::{HandshakeError, answer, greet};
 use crate::identity::PEER;
-use crate::intake::{Inlet, Intake};
+use crate::intake::Intake;
 use crate::line::{Courier, Duty};
 use crate::outbox::Outbox;
 use crate::peer::{Line, Offered, Standing};
@@ -161,7 +162,8 @@ impl Hub {
             }
             Standing::Spare => Duty::Linger,
         };
-        tracing::debug!(peer = %theirs.hello.node, address = %theirs.address, ?end, ?duty, "connected");
+        let version = line.version;
+        tracing::debug!(peer = %theirs.hello.node, address = %theirs.address, version, ?end, ?duty, "connected");
         self.episodes().end(theirs.address);
         let (from, address) = (theirs.hello.node, theirs.address);
         let intake = Intake { from, address, inlet: self.inlet.clone(), counters: self.counters.clone() };
@@ -214,6 +216,7 @@ impl Hub {
         Line {
             id: self.line_ids.fetch_add(1, Ordering::Relaxed),
             origin: theirs.hello.origin,
+            version: self.greeting.versions.agreed(theirs.versions),
             dialler,
             since: Instant::now(),
             retired: Arc::new(Notify::new()),

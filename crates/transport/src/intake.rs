@@ -9,27 +9,14 @@ use bytes::{Bytes, BytesMut};
 use quinn::{Connection, RecvStream};
 use shoal_model::NodeId;
 use shoal_model::limits::MESSAGE_BYTES_MAX;
-use tokio::sync::mpsc;
 
+use crate::arrivals::{Arrival, Inlet};
 use crate::class::Class;
 use crate::refusal::CLOSE_MISUSED;
 use crate::stats::Counters;
 
 /// Bytes that a reader asks of a stream at a time.
 const CHUNK_BYTES: usize = 256 * 1024;
-
-/// A message from a peer.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Arrival {
-    /// Who sent it; its certificate says so.
-    pub from: NodeId,
-    /// Where the sender is reached: the address that it advertises.
-    pub address: SocketAddr,
-    /// Its class.
-    pub class: Class,
-    /// What it says.
-    pub message: Bytes,
-}
 
 /// Where a connection's arrivals go.
 #[derive(Clone, Debug)]
@@ -38,13 +25,6 @@ pub(crate) struct Intake {
     pub(crate) address: SocketAddr,
     pub(crate) inlet: Inlet,
     pub(crate) counters: Arc<Counters>,
-}
-
-/// The two ways in: gossip must not wait behind frames, nor be dropped because of them.
-#[derive(Clone, Debug)]
-pub(crate) struct Inlet {
-    pub(crate) gossip: mpsc::Sender<Arrival>,
-    pub(crate) streamed: mpsc::Sender<Arrival>,
 }
 
 /// The classes whose stream a connection already has.
@@ -108,13 +88,13 @@ impl Intake {
             }
             self.counters.count_received(message.len());
             let arrival = self.arrival(class, message);
-            self.inlet.streamed.send(arrival).await.map_err(|_| Ended::Quietly)?;
+            self.inlet.deliver(arrival).await.map_err(|_| Ended::Quietly)?;
         }
     }
 
     fn deliver_gossip(&self, message: Bytes) {
         self.counters.count_received(message.len());
-        if self.inlet.gossip.try_send(self.arrival(Class::Gossip, message)).is_err() {
+        if self.inlet.offer(self.arrival(Class::Gossip, message)).is_err() {
             self.counters.dropped_in.add(1);
         }
     }

@@ -7,12 +7,13 @@
 //! - `greeting`, `handshake`, `refusal`: the first words on a connection, and why it may end there
 //! - `class`, `queue`: traffic classes and what waits for a peer
 //! - `peer`, `outbox`, `roster`: what is known of each address; when to dial, which connection carries
-//! - `line`, `intake`: a connection's writing and reading side
+//! - `line`, `intake`, `arrivals`: a connection's writing and reading side, and what waits to be taken
 //! - `endpoint`, `hub`, `mesh`: the socket, the tasks, the public face
 //! - `stats`, `episode`: what is counted and what is logged
 //!
 //! It knows nothing of what messages say, resolves no names, and does not decide who is alive.
 
+mod arrivals;
 mod authority;
 mod class;
 mod endpoint;
@@ -32,10 +33,10 @@ mod refusal;
 mod roster;
 mod stats;
 
+pub use arrivals::{Arrival, Arrivals};
 pub use class::Class;
 pub use greeting::Hello;
 pub use identity::IdentityError;
-pub use intake::Arrival;
 pub use key::{ClusterKeys, KeyError};
 pub use mesh::{BindError, Mesh, MeshConfig, Sent};
 pub use refusal::Refusal;

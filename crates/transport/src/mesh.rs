@@ -9,25 +9,19 @@ use bytes::Bytes;
 use quinn::Endpoint;
 use shoal_model::limits::MESSAGE_BYTES_MAX;
 use tokio::runtime::Handle;
-use tokio::sync::{mpsc, watch};
+use tokio::sync::watch;
 use tokio::time::timeout;
 
+use crate::arrivals::{Arrivals, lanes};
 use crate::class::Class;
 use crate::endpoint::{self, OpenError};
 use crate::greeting::{CLUSTER_BYTES_MAX, Greeting, Hello, VERSIONS, Versions, is_dialable};
 use crate::hub::Hub;
 use crate::identity::{Identity, IdentityError};
-use crate::intake::{Arrival, Inlet};
 use crate::key::ClusterKeys;
 use crate::refusal::CLOSE_STOPPED;
 use crate::stats::MeshStats;
 
-/// Arrivals that wait for the node's loop.
-const ARRIVALS_MAX: usize = 64;
-/// Messages of streams that wait behind them; more than a few only hide that the loop is slow.
-const STREAMED_MAX: usize = 16;
-/// Gossip that waits beside them: some rounds of a large cluster, each a kilobyte or so.
-const GOSSIP_MAX: usize = 1024;
 /// How long a stop waits for messages under way, and again for peers to hear of it.
 const STOP: Duration = Duration::from_secs(1);
 
@@ -87,14 +81,11 @@ pub enum BindError {
 impl Mesh {
     /// Opens the socket and starts to accept; must be called inside a tokio runtime. What arrives comes
     /// out of the receiver; while nobody takes it, peers' streams wait and gossip is dropped.
-    pub fn bind(config: MeshConfig) -> Result<(Mesh, mpsc::Receiver<Arrival>), BindError> {
+    pub fn bind(config: MeshConfig) -> Result<(Mesh, Arrivals), BindError> {
         Self::bind_speaking(config, VERSIONS)
     }
 
-    fn bind_speaking(
-        config: MeshConfig,
-        versions: Versions,
-    ) -> Result<(Mesh, mpsc::Receiver<Arrival>), BindError> {
+    fn bind_speaking(config: MeshConfig, versions: Versions) -> Result<(Mesh, Arrivals), BindError> {
         if config.cluster.is_empty() || config.cluster.len() > CLUSTER_BYTES_MAX {
             return Err(BindError::Cluster);
         }
@@ -106,7 +97,7 @@ impl Mesh {
             return Err(BindError::Advertise(address));
         }
         let greeting = Greeting { versions, cluster: config.cluster, hello: config.greeting, address };
-        let (inlet, arrivals) = merge_inlets();
+        let (inlet, arrivals) = lanes();
         let hub = Arc::new(Hub {
             endpoint: endpoint.clone(),
             greeting,
@@ -142,7 +133,7 @@ impl Mesh {
 
     /// What happened so far.
     pub fn stats(&self) -> MeshStats {
-        self.hub.counters.snapshot(*self.hub.lines.borrow())
+        self.hub.counters.snapshot(*self.hub.lines.borrow(), self.hub.roster().versions())
     }
 
     /// Takes no more messages, gives those that wait for connected peers a second to leave, and closes.
@@ -173,26 +164,6 @@ fn open(bind: SocketAddr, identity: &Identity) -> Result<Endpoint, BindError> {
 
 fn local_addr(endpoint: &Endpoint, bind: SocketAddr) -> Result<SocketAddr, BindError> {
     endpoint.local_addr().map_err(|error| BindError::Socket { address: bind, error })
-}
-
-/// One receiver for both ways in, gossip first.
-fn merge_inlets() -> (Inlet, mpsc::Receiver<Arrival>) {
-    let (gossip, mut from_gossip) = mpsc::channel(GOSSIP_MAX);
-    let (streamed, mut from_streams) = mpsc::channel(STREAMED_MAX);
-    let (outlet, arrivals) = mpsc::channel(ARRIVALS_MAX);
-    tokio::spawn(async move {
-        loop {
-            let Ok(permit) = outlet.reserve().await else { return };
-            let arrival = tokio::select! {
-                biased;
-                Some(arrival) = from_gossip.recv() => arrival,
-                Some(arrival) = from_streams.recv() => arrival,
-                else => return,
-            };
-            permit.send(arrival);
-        }
-    });
-    (Inlet { gossip, streamed }, arrivals)
 }
 
 #[cfg(test)]

@@ -51,6 +51,8 @@ pub(crate) struct Line {
     pub(crate) id: u64,
     /// The peer's life.
     pub(crate) origin: Origin,
+    /// The version of the protocol that both ends speak on it.
+    pub(crate) version: u16,
     /// Which of the two ends dialled.
     pub(crate) dialler: NodeId,
     pub(crate) since: Instant,
@@ -147,6 +149,11 @@ impl Peer {
         matches!(self.link, Link::Up(_))
     }
 
+    /// The version of the protocol on the connection that carries what we send.
+    pub(crate) fn version(&self) -> Option<u16> {
+        if let Link::Up(line) = &self.link { Some(line.version) } else { None }
+    }
+
     /// Whether nothing is known of the peer that matters any more.
     pub(crate) fn is_forgettable(&self, now: Instant) -> bool {
         matches!(self.link, Link::Down { until } if until + PAUSE_MAX <= now)
@@ -177,7 +184,7 @@ mod tests {
     const HIGH: NodeId = NodeId([2; 16]);
 
     fn line(id: u64, dialler: NodeId, since: Instant) -> Line {
-        Line { id, origin: Origin([3; 16]), dialler, since, retired: Arc::default() }
+        Line { id, origin: Origin([3; 16]), version: 1, dialler, since, retired: Arc::default() }
     }
 
     fn up(first: &Line) -> Peer {

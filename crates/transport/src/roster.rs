@@ -29,6 +29,16 @@ impl Roster {
         self.outboxes.values()
     }
 
+    /// How many peers are connected, by the version of the protocol that is spoken with them.
+    pub(crate) fn versions(&self) -> BTreeMap<u16, u64> {
+        let own = self.outboxes.iter().filter(|(address, outbox)| **address == outbox.address);
+        let mut versions = BTreeMap::new();
+        for version in own.filter_map(|(_, outbox)| outbox.peer().version()) {
+            *versions.entry(version).or_default() += 1;
+        }
+        versions
+    }
+
     /// A new outbox for an address.
     pub(crate) fn add(&mut self, address: SocketAddr, now: Instant) -> Arc<Outbox> {
         if self.outboxes.len() >= PEERS_KEPT {

@@ -5,11 +5,13 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::refusal::Refusal;
 
-/// Counts since the mesh was bound, but for `connections`, which is how many are open now.
+/// Counts since the mesh was bound, but for `connections` and `versions`, which are how things stand now.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct MeshStats {
     /// Connections that are open now and were greeted both ways.
     pub connections: u64,
+    /// Peers that are connected now, by the version of the protocol that is spoken with them.
+    pub versions: BTreeMap<u16, u64>,
     /// Handshakes that TLS ended: no certificate, or another authority's, on either side.
     pub handshakes_refused: u64,
     /// Attempts from beyond loopback while the development key is trusted.
@@ -78,10 +80,11 @@ impl Counters {
         self.bytes_in.add(bytes);
     }
 
-    pub(crate) fn snapshot(&self, connections: usize) -> MeshStats {
+    pub(crate) fn snapshot(&self, connections: usize, versions: BTreeMap<u16, u64>) -> MeshStats {
         let refusals = Refusal::ALL.into_iter().zip(self.greetings_refused.iter().map(Counter::value));
         MeshStats {
             connections: connections as u64,
+            versions,
             handshakes_refused: self.handshakes_refused.value(),
             strangers_refused: self.strangers_refused.value(),
             greetings_refused: refusals.collect(),

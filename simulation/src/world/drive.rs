@@ -82,8 +82,9 @@ impl World {
     fn run_jobs(&mut self, node: usize) {
         let now_ms = self.now.as_millis() as i64;
         let Some(life) = &mut self.nodes[node].life else { return };
+        let now = self.now - life.began;
         while let Some(job) = life.replica.poll_job(now_ms) {
-            life.replica.handle_done(job.run());
+            life.replica.handle_done(now, job.run());
         }
     }
 
@@ -167,6 +168,15 @@ impl World {
             Told::Ready { alone } => self.trace.tell(self.now, &format!("n{node} is ready, alone: {alone}")),
             Told::Replaced(member) => {
                 self.trace.tell(self.now, &format!("n{node} takes the place of {}", member.node));
+            }
+            Told::RepairBegan { lender } => {
+                self.trace.tell(self.now, &format!("n{node} fetches what it lacks from {lender}"));
+            }
+            Told::Repaired { points, .. } => {
+                self.trace.tell(self.now, &format!("n{node} has fetched {points} points"));
+            }
+            Told::RepairGivenUp { reason, .. } => {
+                self.trace.tell(self.now, &format!("n{node} fetches from another: {reason}"));
             }
             Told::Changed(_) | Told::LinkUp(_) | Told::LinkDown(_) | Told::Snapshot { .. } => {}
         }

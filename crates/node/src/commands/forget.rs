@@ -69,6 +69,8 @@ mod tests {
             incarnation: Incarnation(1),
             origin: None,
             lag_frames: 0,
+            lag_bytes: 0,
+            faults: vec![],
             last_seen_ms: 0,
         }
     }

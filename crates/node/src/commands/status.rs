@@ -1,7 +1,9 @@
 //! `shoal status`: the cluster as one node sees it.
 
+use std::collections::BTreeMap;
+
 use serde::Serialize;
-use shoal_client::{Damage, Hole, Member, MemberState, Members};
+use shoal_client::{Damage, Hole, Member, MemberState, Members, Repair};
 
 use super::figure::time_text;
 use super::{CommandError, Table, Target, hex};
@@ -28,8 +30,18 @@ impl Status {
 const SHORT: usize = 8;
 
 fn text(members: &Members) -> String {
-    let mut table =
-        Table::new(["NAME", "NODE", "ZONE", "VERSION", "STATE", "REACHABLE", "LAG", "CLIENTS", "PEERS"]);
+    let mut table = Table::new([
+        "NAME",
+        "NODE",
+        "ZONE",
+        "VERSION",
+        "STATE",
+        "REACHABLE",
+        "LAG",
+        "LAG BYTES",
+        "CLIENTS",
+        "PEERS",
+    ]);
     let mut by_name: Vec<&Member> = members.members.iter().collect();
     by_name.sort_by_key(|member| (&member.name, member.node));
     for member in by_name {
@@ -41,6 +53,7 @@ fn text(members: &Members) -> String {
             state(member).to_owned(),
             (if member.reachable { "yes" } else { "no" }).to_owned(),
             member.lag_frames.to_string(),
+            member.lag_bytes.to_string(),
             member.client_address.clone(),
             member.peer_address.clone(),
         ]);
@@ -57,10 +70,31 @@ fn text(members: &Members) -> String {
          streams\nfrontier  {frontier}\ncomplete  {complete}\n",
         short(&node.to_string())
     ));
+    members.repair.iter().for_each(|repair| text.push_str(&repair_text(repair, members)));
     members.warnings.iter().for_each(|warning| text.push_str(&format!("warning   {warning}\n")));
+    members.members.iter().for_each(|member| text.push_str(&faults_text(member)));
     members.holes.iter().for_each(|hole| text.push_str(&hole_text(hole)));
     members.damage.iter().for_each(|damage| text.push_str(&damage_text(damage)));
     text
+}
+
+fn repair_text(repair: &Repair, members: &Members) -> String {
+    let Repair { lender, windows, windows_left, points, running_for, left_for } = repair;
+    let name =
+        members.members.iter().find(|member| member.node == *lender).map(|member| member.name.as_str());
+    let name = name.map_or_else(|| short(&lender.to_string()), str::to_owned);
+    let left = left_for.map_or_else(String::new, |left| format!(", about {} s left", left.as_secs() + 1));
+    format!(
+        "repair    {} of {windows} windows compared with {name}, {points} points fetched, for {} s{left}\n",
+        windows - windows_left,
+        running_for.as_secs()
+    )
+}
+
+/// Gaps come with every reordering and are told by `--json` only.
+fn faults_text(member: &Member) -> String {
+    let line = |(reason, count): &(String, u64)| format!("refused   {count} of {}: {reason}\n", member.name);
+    member.faults.iter().filter(|(reason, _)| reason != "gap").map(line).collect()
 }
 
 fn hole_text(hole: &Hole) -> String {
@@ -101,6 +135,17 @@ struct Answer<'a> {
     warnings: &'a [String],
     holes: Vec<JsonHole<'a>>,
     damage: Vec<JsonDamage<'a>>,
+    repair: Option<JsonRepair>,
+}
+
+#[derive(Serialize)]
+struct JsonRepair {
+    lender: String,
+    windows: u64,
+    windows_left: u64,
+    points: u64,
+    running_seconds: f64,
+    left_seconds: Option<f64>,
 }
 
 #[derive(Serialize)]
@@ -116,6 +161,8 @@ struct JsonMember<'a> {
     incarnation: u64,
     origin: Option<String>,
     lag_frames: u64,
+    lag_bytes: u64,
+    faults: BTreeMap<&'a str, u64>,
     last_seen_ms: i64,
 }
 
@@ -147,6 +194,7 @@ fn json(answer: &Members) -> String {
         warnings,
         holes,
         damage,
+        repair,
     } = answer;
     let answer = Answer {
         cluster,
@@ -161,6 +209,7 @@ fn json(answer: &Members) -> String {
         warnings,
         holes: holes.iter().map(json_hole).collect(),
         damage: damage.iter().map(json_damage).collect(),
+        repair: repair.as_ref().map(json_repair),
     };
     let text = serde_json::to_string_pretty(&answer).expect("texts and numbers are JSON");
     text + "\n"
@@ -179,7 +228,20 @@ fn json_member(member: &Member) -> JsonMember<'_> {
         incarnation: member.incarnation.0,
         origin: member.origin.map(|origin| origin.to_string()),
         lag_frames: member.lag_frames,
+        lag_bytes: member.lag_bytes,
+        faults: member.faults.iter().map(|(reason, count)| (reason.as_str(), *count)).collect(),
         last_seen_ms: member.last_seen_ms,
+    }
+}
+
+fn json_repair(repair: &Repair) -> JsonRepair {
+    JsonRepair {
+        lender: repair.lender.to_string(),
+        windows: repair.windows,
+        windows_left: repair.windows_left,
+        points: repair.points,
+        running_seconds: repair.running_for.as_secs_f64(),
+        left_seconds: repair.left_for.map(|left| left.as_secs_f64()),
     }
 }
 

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use shoal_transport::ClusterKeys;
 
+use super::bytes::Bytes;
 use super::duration::{Every, Span};
 use super::secrets::{read_keys, read_tokens};
 use super::{ConfigError, NodeConfig, TypedNode};
@@ -19,9 +20,14 @@ const CLUSTER: &str = "shoal";
 const TOTALS: u32 = 10;
 const RETENTION: Span = Span(Duration::from_secs(15 * 86_400));
 const SELF_METRICS: Every = Every::Interval(Duration::from_secs(15));
+const JOURNAL: Bytes = Bytes(1 << 30);
 /// More often costs more than the node's own work; more rarely, and its gauges drop out of answers.
 const SELF_METRICS_RANGE: std::ops::RangeInclusive<Duration> =
     Duration::from_secs(1)..=Duration::from_secs(300);
+/// The bounds that Prometheus' client libraries begin with, in seconds.
+const STATSD_BUCKETS: [f64; 11] = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0];
+/// Bounds of one histogram: each is a series for every timer.
+const STATSD_BUCKETS_MAX: usize = 100;
 /// Bytes of a name: it travels in every gossip message.
 const NAME_BYTES_MAX: usize = 128;
 
@@ -49,7 +55,11 @@ impl TypedNode {
             totals: self
                 .totals
                 .map_or(self.retention.unwrap_or(RETENTION).0.saturating_mul(TOTALS), |span| span.0),
+            journal_bytes_max: self.journal.unwrap_or(JOURNAL).0,
+            gossip_grace: self.gossip_grace.map(|span| span.0),
             self_metrics: self_metrics(self.self_metrics.unwrap_or(SELF_METRICS))?,
+            statsd: self.statsd,
+            statsd_buckets: buckets(self.statsd_buckets.unwrap_or_else(|| STATSD_BUCKETS.to_vec()))?,
         })
     }
 }
@@ -110,6 +120,22 @@ fn self_metrics(every: Every) -> Result<Option<Duration>, ConfigError> {
             Err(value("self-metrics", &format!("{interval:?}"), "1s to 5m, or off, is wanted"))
         }
     }
+}
+
+fn buckets(bounds: Vec<f64>) -> Result<Vec<f64>, ConfigError> {
+    let ascends = bounds.windows(2).all(|pair| pair[0] < pair[1]);
+    if bounds.is_empty()
+        || bounds.len() > STATSD_BUCKETS_MAX
+        || !ascends
+        || !bounds.iter().all(|bound| bound.is_finite())
+    {
+        return Err(value(
+            "statsd-buckets",
+            &format!("{bounds:?}"),
+            "1 to 100 finite numbers that ascend are wanted",
+        ));
+    }
+    Ok(bounds)
 }
 
 fn value(flag: &'static str, value: &str, reason: &'static str) -> ConfigError {

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 
 use serde::Deserialize;
 
+use super::bytes::Bytes;
 use super::duration::{Every, Span};
 
 /// A node's settings as they were typed.
@@ -71,9 +72,32 @@ pub(crate) struct TypedNode {
     #[arg(long, value_name = "DURATION", env = "SHOAL_TOTALS", hide_env_values = true)]
     pub(crate) totals: Option<Span>,
 
+    /// Bytes of journal kept for nodes that were away, with k, M or G; who misses more fetches it window by window
+    /// [default: 1G]
+    #[arg(long, value_name = "BYTES", env = "SHOAL_JOURNAL", hide_env_values = true)]
+    pub(crate) journal: Option<Bytes>,
+
     /// How often the node writes its own and its host's metrics, 1s to 5m, or off [default: 15s]
     #[arg(long, value_name = "DURATION|off", env = "SHOAL_SELF_METRICS", hide_env_values = true)]
     pub(crate) self_metrics: Option<Every>,
+
+    /// Where StatsD and DogStatsD lines come (UDP); port 0 takes a free one [default: nowhere]
+    #[arg(long, value_name = "ADDR", env = "SHOAL_STATSD", hide_env_values = true)]
+    pub(crate) statsd: Option<SocketAddr>,
+
+    /// Upper bounds of the histograms that StatsD timers (in seconds), histograms and distributions become
+    /// [default: 0.005,0.01,0.025,0.05,0.1,0.25,0.5,1,2.5,5,10]
+    #[arg(
+        long,
+        value_name = "BOUNDS",
+        value_delimiter = ',',
+        env = "SHOAL_STATSD_BUCKETS",
+        hide_env_values = true
+    )]
+    pub(crate) statsd_buckets: Option<Vec<f64>>,
+    /// How long gossip remembers a node that is silent, 15m at the most; tests shorten it [default: 15m]
+    #[arg(long, value_name = "DURATION", env = "SHOAL_GOSSIP_GRACE", hide_env_values = true, hide = true)]
+    pub(crate) gossip_grace: Option<Span>,
 
     /// What to log to stderr: error, warn, info, debug, trace, or a filter such as info,shoal=debug [default: info]
     #[arg(long, value_name = "FILTER", env = "SHOAL_LOG", hide_env_values = true)]
@@ -113,7 +137,11 @@ impl TypedNode {
             open: self.open.or(other.open),
             retention: self.retention.or(other.retention),
             totals: self.totals.or(other.totals),
+            journal: self.journal.or(other.journal),
             self_metrics: self.self_metrics.or(other.self_metrics),
+            statsd: self.statsd.or(other.statsd),
+            statsd_buckets: self.statsd_buckets.or(other.statsd_buckets),
+            gossip_grace: self.gossip_grace.or(other.gossip_grace),
             log: self.log.or(other.log),
             log_format: self.log_format.or(other.log_format),
         }

@@ -33,7 +33,7 @@ pub(super) async fn unknown(request: Request) -> Response {
     http::error(StatusCode::NOT_FOUND, "not_found", "no such path").into_response()
 }
 
-fn is_grpc(headers: &HeaderMap) -> bool {
+pub(super) fn is_grpc(headers: &HeaderMap) -> bool {
     let kind = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
     kind.is_some_and(|kind| kind.starts_with("application/grpc"))
 }

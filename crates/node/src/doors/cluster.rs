@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 
 use shoal_proto::{convert, v1};
-use shoal_replication::{ForgetError, MemberStatus, Readiness, Status as Standing};
+use shoal_replication::{ForgetError, MemberStatus, Readiness, RepairStatus, Status as Standing};
 use shoal_store::{Damage, Hole, SnapshotRefused, SnapshotSize};
 use tonic::{Request, Response, Status};
 
@@ -49,9 +49,11 @@ pub(super) fn members(context: &Context, status: EngineStatus) -> v1::MembersRep
         frontier,
         holes,
         damage,
+        repair,
         complete_until,
         warnings,
         counters: _,
+        faults: _,
     } = status;
     let hole = |(id, hole): (shoal_store::FrameId, Hole)| v1::Hole {
         origin: id.origin.0.to_vec(),
@@ -73,6 +75,19 @@ pub(super) fn members(context: &Context, status: EngineStatus) -> v1::MembersRep
         holes: holes.into_iter().map(hole).collect(),
         complete_until: complete_until.unwrap_or_default(),
         damage: damage.iter().map(damage_message).collect(),
+        repair: repair.map(|repair| repair_message(&repair)),
+    }
+}
+
+fn repair_message(repair: &RepairStatus) -> v1::Repair {
+    let left = repair.left_for().unwrap_or_default();
+    v1::Repair {
+        lender: repair.lender.0.to_vec(),
+        windows: repair.windows as u64,
+        windows_left: repair.windows_left as u64,
+        points: repair.points,
+        running_ms: repair.running_for.as_millis() as u64,
+        left_ms: left.as_millis() as u64,
     }
 }
 
@@ -88,7 +103,16 @@ fn damage_message(damage: &Damage) -> v1::Damage {
 }
 
 fn member_message(context: &Context, readiness: Readiness, status: MemberStatus) -> v1::Member {
-    let MemberStatus { member, profile, is_reachable, is_alive: _, lag_frames, silent_for } = status;
+    let MemberStatus {
+        member,
+        profile,
+        is_reachable,
+        is_alive: _,
+        lag_frames,
+        lag_bytes,
+        faults,
+        silent_for,
+    } = status;
     let is_self = member.node == context.engine.node();
     let profile = if is_self { Some(context.about.profile.clone()) } else { profile };
     let phase = match (is_self, &profile) {
@@ -111,6 +135,11 @@ fn member_message(context: &Context, readiness: Readiness, status: MemberStatus)
         incarnation: member.incarnation.0,
         origin: member.origin.0.to_vec(),
         lag_frames,
+        lag_bytes,
+        faults: faults
+            .into_iter()
+            .map(|(fault, count)| v1::Fault { reason: fault.word().to_owned(), count })
+            .collect(),
         last_seen_ms: silent_for.map_or(0, |silent| wall_ms() - silent.as_millis() as i64),
     }
 }

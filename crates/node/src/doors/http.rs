@@ -4,13 +4,13 @@ use axum::Router;
 use axum::extract::{DefaultBodyLimit, Query, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Json, Response};
-use axum::routing::{get, post};
+use axum::routing::{get, post, put};
 use serde_json::{Value, json};
 use shoal_model::limits::REQUEST_BYTES_MAX;
 use shoal_proto::v1;
 use shoal_replication::Readiness;
 
-use super::{Context, cluster, import, own, prometheus, remote_write};
+use super::{Context, cluster, import, own, prometheus, push, remote_write};
 use crate::engine::phase;
 use crate::figures;
 use crate::host;
@@ -23,10 +23,17 @@ pub(super) fn routes(context: Context) -> Router {
         .route("/metrics", get(metrics))
         .route("/api/v1/cluster", get(cluster_state))
         .route("/api/v1/import/prometheus", post(import::import))
+        .route("/metrics/job/{*group}", gateway())
+        .route("/metrics/job@base64/{*group}", gateway())
         .route("/api/v1/write", post(remote_write::write))
         .merge(prometheus::routes())
         .layer(DefaultBodyLimit::max(REQUEST_BYTES_MAX))
         .with_state(context)
+}
+
+/// What Pushgateway does with a group.
+fn gateway() -> axum::routing::MethodRouter<Context> {
+    put(push::gateway).post(push::gateway).delete(push::gateway)
 }
 
 /// An error in Prometheus' own form.
@@ -90,6 +97,7 @@ fn cluster_json(reply: v1::MembersReply) -> Value {
         warnings,
         holes,
         damage,
+        repair,
         complete_until,
     } = reply;
     let hole = |hole: v1::Hole| json!({"origin": hex(&hole.origin), "seq": hole.seq, "reason": hole.reason});
@@ -105,6 +113,19 @@ fn cluster_json(reply: v1::MembersReply) -> Value {
         "warnings": warnings,
         "holes": holes.into_iter().map(hole).collect::<Vec<_>>(),
         "damage": damage.into_iter().map(damage_json).collect::<Vec<_>>(),
+        "repair": repair.map(repair_json),
+    })
+}
+
+fn repair_json(repair: v1::Repair) -> Value {
+    let v1::Repair { lender, windows, windows_left, points, running_ms, left_ms } = repair;
+    json!({
+        "lender": hex(&lender),
+        "windows": windows,
+        "windows_left": windows_left,
+        "points": points,
+        "running_ms": running_ms,
+        "left_ms": (left_ms != 0).then_some(left_ms),
     })
 }
 
@@ -135,7 +156,10 @@ fn member_json(member: v1::Member) -> Value {
         origin,
         lag_frames,
         last_seen_ms,
+        lag_bytes,
+        faults,
     } = member;
+    let faults = faults.into_iter().map(|fault| (fault.reason, json!(fault.count)));
     json!({
         "node": hex(&node),
         "name": name,
@@ -149,6 +173,8 @@ fn member_json(member: v1::Member) -> Value {
         "incarnation": incarnation,
         "origin": hex(&origin),
         "lag_frames": lag_frames,
+        "lag_bytes": lag_bytes,
+        "faults": faults.collect::<serde_json::Map<_, _>>(),
         "last_seen_ms": last_seen_ms,
     })
 }

@@ -1,39 +1,104 @@
-//! `POST /api/v1/import/prometheus`: text exposition. Lines without a time get the time of their arrival, so
-//! they count as received; lines with one have an identity. A bad line refuses itself.
+//! `POST /api/v1/import/prometheus`: text exposition and OpenMetrics. Lines without a time get the time of their
+//! arrival, so they count as received; lines with one have an identity. A bad line refuses itself. With a
+//! `mode` the text is what a short job pushes, see [`push`](super::push).
+
+use std::borrow::Cow;
 
 use axum::body::Bytes;
 use axum::extract::{Query, State};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Json, Response};
 use serde_json::json;
+use shoal_model::Kind;
+use shoal_model::limits::REQUEST_BYTES_MAX;
 use shoal_proto::{Token, header};
 use shoal_replication::{Acks, SubmitError};
 
 use super::refusals::Door;
-use super::{Context, http, wall_ms};
+use super::{Context, http, push, wall_ms};
 use crate::admission::Admitted;
 use crate::engine::{WriteError, Written};
-use crate::exposition;
+use crate::exposition::{self, Format, Parsed, Sample};
+use crate::gzip;
 
-/// Labels added to every series that lacks them, as `?job=…&instance=…`.
-type Extra = Vec<(String, String)>;
+/// The parameter that says how a push is taken; all others are labels, as `?job=…&instance=…`.
+const MODE: &str = "mode";
 
 /// The door.
 pub(super) async fn import(
     State(context): State<Context>,
-    Query(extra): Query<Extra>,
+    Query(mut extra): Query<Vec<(String, String)>>,
     headers: HeaderMap,
     body: Bytes,
 ) -> Response {
-    let acks =
-        headers.get(header::ACKS).map_or(Ok(Acks::Auto), |value| value.to_str().unwrap_or("?").parse());
-    let acks = match acks {
-        Ok(acks) => acks,
-        Err(error) => {
-            return http::error(StatusCode::BAD_REQUEST, "bad_data", &format!("{}: {error}", header::ACKS));
-        }
+    let mode = extra.iter().position(|(name, _)| name == MODE).map(|place| extra.remove(place).1);
+    if let Some(mode) = mode {
+        return push::import(context, &mode, extra, &headers, body).await;
+    }
+    let text = match Text::of_request(&headers, body) {
+        Ok(text) => text,
+        Err(bad) => return bad.into_response(),
     };
-    let parsed = exposition::parse(&body, Some(wall_ms()), &extra);
+    let mut shape = |sample: &mut Sample<'_>| {
+        add_absent(sample, &extra);
+        Some(Kind::Sample)
+    };
+    let parsed = exposition::parse(&text.bytes, text.format, wall_ms(), &mut shape);
+    store(&context, parsed, text.acks).await
+}
+
+/// Adds labels to a sample that does not have them.
+fn add_absent(sample: &mut Sample<'_>, extra: &[(String, String)]) {
+    for (name, value) in extra {
+        if !sample.pairs.iter().any(|(given, _)| given == name) {
+            sample.pairs.push((Cow::Owned(name.clone()), Cow::Owned(value.clone())));
+        }
+    }
+}
+
+/// A text that came, and what its headers say of it.
+pub(super) struct Text {
+    pub(super) bytes: Bytes,
+    pub(super) format: Format,
+    pub(super) acks: Acks,
+}
+
+impl Text {
+    /// Unpacks the body.
+    pub(super) fn of_request(headers: &HeaderMap, body: Bytes) -> Result<Self, BadText> {
+        let of = |name: &str| headers.get(name).map_or("", |value| value.to_str().unwrap_or("?"));
+        let acks = match of(header::ACKS) {
+            "" => Acks::Auto,
+            text => text.parse().map_err(|error| BadText::Acks(format!("{}: {error}", header::ACKS)))?,
+        };
+        let bytes = match of("content-encoding") {
+            "" | "identity" => body,
+            "gzip" => gzip::gunzip(&body, REQUEST_BYTES_MAX)?.into(),
+            other => return Err(BadText::Encoding(other.to_owned())),
+        };
+        Ok(Self { bytes, format: Format::of_content_type(of("content-type")), acks })
+    }
+}
+
+/// A request whose text is not even looked at. The sender's fault; nothing was stored.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum BadText {
+    #[error("{0}")]
+    Acks(String),
+    #[error(transparent)]
+    Gzip(#[from] gzip::GunzipError),
+    #[error("content-encoding {0:?} is not known here: gzip is")]
+    Encoding(String),
+}
+
+impl IntoResponse for BadText {
+    fn into_response(self) -> Response {
+        http::error(StatusCode::BAD_REQUEST, "bad_data", &self.to_string())
+    }
+}
+
+/// Writes what was read and replies with what became of it.
+pub(super) async fn store(context: &Context, parsed: Parsed, acks: Acks) -> Response {
     context.refusals.refuse(Door::Import, "syntax", parsed.refused_total);
     let parts = parsed.streams.into_iter().enumerate().collect();
     let Admitted { batch, refused, .. } = match context.about.rules().admit(parts) {

@@ -2,6 +2,7 @@
 //! frame exists, so a retry at any node counts once.
 
 use std::pin::Pin;
+use std::sync::Arc;
 
 use futures::{Stream, StreamExt};
 use shoal_model::limits::{BATCH_STREAMS_MAX, REQUEST_BYTES_MAX};
@@ -11,6 +12,7 @@ use shoal_replication::{Acks, SubmitError};
 use tonic::metadata::{AsciiMetadataValue, MetadataMap};
 use tonic::{Request, Response, Status, Streaming};
 
+use super::intake::Charge;
 use super::refusals::Door;
 use super::{Context, wall_ms};
 use crate::admission::Admitted;
@@ -49,11 +51,15 @@ impl v1::ingest_server::Ingest for Ingest {
         &self,
         request: Request<Streaming<v1::WriteRequest>>,
     ) -> Result<Response<Self::WriteStreamStream>, Status> {
-        let (metadata, _, messages) = request.into_parts();
-        let context = self.0.clone();
+        let (metadata, extensions, messages) = request.into_parts();
+        let (context, charge) = (self.0.clone(), extensions.get::<Arc<Charge>>().cloned());
         let replies = messages.then(move |message| {
-            let (context, metadata) = (context.clone(), metadata.clone());
-            async move { write(&context, &metadata, message?).await }
+            let (context, metadata, charge) = (context.clone(), metadata.clone(), charge.clone());
+            async move {
+                let reply = write(&context, &metadata, message?).await;
+                charge.inspect(|charge| charge.settle());
+                reply
+            }
         });
         Ok(Response::new(Box::pin(replies)))
     }

@@ -9,8 +9,9 @@ use crate::figures::{Figure, FigureKind};
 /// All figures of this node itself.
 pub fn figures(context: &Context, status: &Status) -> Vec<Figure> {
     let mut figures = held(status);
+    figures.extend(repair(status));
     figures.extend(links(status));
-    figures.extend(replication(status.counters));
+    figures.extend(replication(status));
     figures.extend(doors(context));
     figures.extend(transport(context));
     figures
@@ -69,6 +70,18 @@ fn held(status: &Status) -> Vec<Figure> {
     ]
 }
 
+fn repair(status: &Status) -> Vec<Figure> {
+    let Some(repair) = &status.repair else {
+        return vec![gauge("shoal_repair_running", "Whether missing points are being fetched.", vec![], 0)];
+    };
+    vec![
+        gauge("shoal_repair_running", "Whether missing points are being fetched.", vec![], 1),
+        gauge("shoal_repair_windows", "Windows to be compared in all.", vec![], repair.windows as u64),
+        gauge("shoal_repair_windows_left", "Windows not compared yet.", vec![], repair.windows_left as u64),
+        gauge("shoal_repair_points", "Points fetched by the repair under way.", vec![], repair.points),
+    ]
+}
+
 fn links(status: &Status) -> Vec<Figure> {
     let members = status.members.iter().filter(|m| m.member.status == shoal_replication::Status::Joined);
     let figures = members.flat_map(|member| {
@@ -93,37 +106,32 @@ fn links(status: &Status) -> Vec<Figure> {
                 labels(),
                 member.lag_frames,
             ),
+            gauge(
+                "shoal_member_lag_bytes",
+                "Bytes of own frames that a member does not hold yet.",
+                labels(),
+                member.lag_bytes,
+            ),
         ]
     });
     figures.collect()
 }
 
-fn replication(counters: Counters) -> Vec<Figure> {
-    let Counters {
-        frames_applied,
-        frames_known,
-        frames_forged,
-        frames_early,
-        messages_malformed,
-        tables_refused,
-        pulls,
-    } = counters;
+fn replication(status: &Status) -> Vec<Figure> {
+    let Counters { frames_applied, frames_known, pulls } = status.counters;
     let outcome = |outcome: &str| vec![("outcome", outcome.to_owned())];
     const FRAMES: &str = "Frames of other nodes by what became of them.";
-    vec![
+    let mut figures = vec![
         counter("shoal_replication_frames_total", FRAMES, outcome("applied"), frames_applied),
         counter("shoal_replication_frames_total", FRAMES, outcome("known"), frames_known),
-        counter("shoal_replication_frames_total", FRAMES, outcome("forged"), frames_forged),
-        counter("shoal_replication_frames_total", FRAMES, outcome("early"), frames_early),
-        counter(
-            "shoal_replication_messages_malformed_total",
-            "Messages that could not be read.",
-            vec![],
-            messages_malformed,
-        ),
-        counter("shoal_replication_tables_refused_total", "Table chunks refused.", vec![], tables_refused),
         counter("shoal_replication_pulls_total", "Pulls sent.", vec![], pulls),
-    ]
+    ];
+    let faults = status.faults.iter().map(|(node, fault, count)| {
+        let labels = vec![("node", node.to_string()), ("reason", fault.word().to_owned())];
+        counter("shoal_replication_refused_total", "What was refused of other nodes.", labels, count)
+    });
+    figures.extend(faults);
+    figures
 }
 
 fn doors(context: &Context) -> Vec<Figure> {
@@ -140,7 +148,16 @@ fn doors(context: &Context) -> Vec<Figure> {
         let labels = vec![("door", door.word().to_owned()), ("reason", reason.to_owned())];
         counter("shoal_points_refused_total", "Points refused by door and reason.", labels, points)
     });
-    accepted.chain(refused).collect()
+    let requests = [
+        gauge("shoal_request_bytes", "Bytes of the requests in work.", vec![], context.intake.spent()),
+        counter(
+            "shoal_requests_refused_total",
+            "Requests refused because too many were in work.",
+            vec![],
+            context.intake.refused(),
+        ),
+    ];
+    accepted.chain(refused).chain(requests).collect()
 }
 
 fn transport(context: &Context) -> Vec<Figure> {
@@ -154,6 +171,10 @@ fn transport(context: &Context) -> Vec<Figure> {
         ("stranger".to_owned(), stats.strangers_refused),
     ]);
     let way = |way: &str| vec![("direction", way.to_owned())];
+    let versions = stats.versions.iter().map(|(version, peers)| {
+        let labels = vec![("version", version.to_string())];
+        gauge("shoal_peer_protocol_version", "Peers connected by version of the protocol.", labels, *peers)
+    });
     let mut figures = vec![
         gauge("shoal_peer_connections", "Peer connections that are open.", vec![], stats.connections),
         counter("shoal_peer_messages_total", "Messages exchanged with peers.", way("in"), stats.messages_in),
@@ -194,6 +215,7 @@ fn transport(context: &Context) -> Vec<Figure> {
             stats.dials_failed,
         ),
     ];
+    figures.extend(versions);
     figures.extend(refused.map(|(reason, count)| {
         counter(
             "shoal_peer_connections_refused_total",

@@ -14,6 +14,10 @@ pub enum Door {
     RemoteWrite,
     /// The node's own and its host's metrics.
     Itself,
+    /// StatsD: the values of the lines that came.
+    Statsd,
+    /// StatsD: the points that they came to.
+    StatsdTotals,
 }
 
 impl Door {
@@ -24,6 +28,8 @@ impl Door {
             Door::Import => "import",
             Door::RemoteWrite => "remote_write",
             Door::Itself => "self",
+            Door::Statsd => "statsd",
+            Door::StatsdTotals => "statsd_totals",
         }
     }
 }

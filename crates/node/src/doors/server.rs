@@ -16,7 +16,7 @@ use tonic_health::ServingStatus;
 use super::cluster::Cluster;
 use super::ingest::Ingest;
 use super::query::Query;
-use super::{Context, access, http};
+use super::{Context, access, http, intake};
 
 /// Serves until `stop` resolves and the requests under way are answered.
 pub async fn serve(
@@ -55,6 +55,7 @@ pub async fn serve(
         .reset_fallback()
         .merge(http::routes(context.clone()))
         .fallback(access::unknown)
+        .layer(middleware::from_fn_with_state(context.intake.clone(), intake::measure))
         .layer(middleware::from_fn_with_state(context.about.clone(), access::check));
     // Small answers must not wait for the acknowledgement of earlier ones.
     let listener = listener.tap_io(|connection| {

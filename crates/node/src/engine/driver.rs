@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use anyhow::{Context, bail};
 use shoal_model::Batch;
-use shoal_replication::{Acks, Class, Event, Readiness, Replica, Ticket};
-use shoal_store::{Done, FrameId, SnapshotSize, SyncJob};
+use shoal_replication::{Acks, Class, Done, Event, Readiness, Replica, Ticket};
+use shoal_store::{FrameId, SnapshotSize, SyncJob};
 use shoal_transport::{Arrival, Mesh};
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::{Instant, sleep_until};
@@ -21,10 +21,12 @@ use crate::doors::wall_ms;
 
 /// How long a node that leaves waits until another holds all that it wrote.
 const HAND_OVER: Duration = Duration::from_secs(3);
-/// Jobs of the store that may be under way: one of each kind.
-const JOBS_MAX: usize = 7;
-/// Messages taken in before their effects are carried out: groups syncs under load.
+/// Jobs that may be under way: one of each kind of the store's, and a few for loans.
+const JOBS_MAX: usize = 16;
+/// Messages or requests taken in before their effects are carried out: groups syncs under load.
 const TAKE_MAX: usize = 64;
+/// Bytes of messages after which the loop turns to something else: a parcel of repair must not hold requests up.
+const TAKE_BYTES: usize = 1024 * 1024;
 
 type WriteReply = oneshot::Sender<Result<Written, WriteError>>;
 
@@ -79,14 +81,17 @@ pub(super) async fn run(
     driver.carry_out()?;
     loop {
         let timer = driver.began + driver.replica.poll_timeout(driver.now());
+        // Whichever is ready may go first: neither peers nor clients can keep the others waiting.
         tokio::select! {
-            biased;
             Some((job, result)) = syncs.recv() => {
                 let now = driver.now();
                 driver.replica.handle_synced(now, &job, result);
             }
-            Some(done) = jobs.recv() => driver.replica.handle_done(done),
-            _ = arrivals.recv_many(&mut messages, TAKE_MAX) => driver.take_messages(&mut messages)?,
+            Some(done) = jobs.recv() => {
+                let now = driver.now();
+                driver.replica.handle_done(now, done);
+            }
+            () = arrivals.recv_many(&mut messages, TAKE_MAX, TAKE_BYTES) => driver.take_messages(&mut messages)?,
             _ = mailbox.recv_many(&mut commands, TAKE_MAX) => {
                 if commands.is_empty() || commands.iter().any(|command| matches!(command, Command::Stop)) {
                     membership.shutdown().await;
@@ -177,6 +182,13 @@ impl Driver {
                 name = member.name, node = %member.node,
                 "took the place of an unreachable member: what only it held may be lost"
             ),
+            Event::RepairBegan { lender } => tracing::info!(%lender, "fetching what is missing here"),
+            Event::Repaired { lender, points, took } => {
+                tracing::info!(%lender, points, ?took, "what was missing is here");
+            }
+            Event::RepairGivenUp { lender, reason } => {
+                tracing::info!(%lender, reason, "fetching what is missing is begun anew");
+            }
             Event::LinkUp(node) => tracing::debug!(%node, "link up"),
             Event::LinkDown(node) => tracing::warn!(%node, "link down"),
             Event::Superseded => {
@@ -291,9 +303,11 @@ impl Driver {
             members: self.replica.member_statuses(now),
             totals: self.replica.totals(),
             counters: self.replica.counters(),
+            faults: self.replica.faults().clone(),
             frontier: self.replica.store().answer_hash(),
             holes: self.replica.store().holes().collect(),
             damage: self.replica.store().damage().clone(),
+            repair: self.replica.repair(now),
             complete_until: self.replica.complete_until(now),
             warnings: self.replica.warnings(now),
         }

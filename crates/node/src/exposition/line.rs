@@ -2,15 +2,20 @@
 //! escape forces a copy, and leaves it to the canonical label set to judge names and sizes.
 //!
 //! ```text
-//!  name {label="value", …} value [time in ms]        {"any name", "any label"="value"} value
+//!  name {label="value", …} value [time]        {"any name", "any label"="value"} value
 //! ```
+//!
+//! The time is in milliseconds in Prometheus' text and in seconds in OpenMetrics, where an exemplar may follow
+//! (`# {label="value"} value [time]`), which is passed over.
 
 use std::borrow::Cow;
 
 use shoal_model::labels::METRIC_NAME;
 
+use super::Format;
+
 /// A label's name and value.
-pub(super) type Pair<'a> = (Cow<'a, str>, Cow<'a, str>);
+pub(crate) type Pair<'a> = (Cow<'a, str>, Cow<'a, str>);
 
 /// A line that does not follow the grammar.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
@@ -31,6 +36,8 @@ pub(super) enum SyntaxError {
     BadValue(String),
     #[error("{0:?} is no timestamp in milliseconds")]
     BadTime(String),
+    #[error("{0:?} is no timestamp in seconds")]
+    BadSeconds(String),
     #[error("{0:?} is left over after the timestamp")]
     LeftOver(String),
 }
@@ -38,6 +45,7 @@ pub(super) enum SyntaxError {
 /// Reads a trimmed line, adds its labels (the metric name as `__name__`) to `pairs` and gives value and time.
 pub(super) fn parse_sample<'a>(
     line: &'a str,
+    format: Format,
     pairs: &mut Vec<Pair<'a>>,
 ) -> Result<(f64, Option<i64>), SyntaxError> {
     let mut cursor = Cursor { rest: line };
@@ -54,10 +62,14 @@ pub(super) fn parse_sample<'a>(
     }
     let mut words = cursor.rest.split([' ', '\t']).filter(|word| !word.is_empty());
     let value = parse_value(words.next().unwrap_or_default())?;
-    let time = words.next().map(parse_time).transpose()?;
-    match words.next() {
-        None => Ok((value, time)),
-        Some(word) => Err(SyntaxError::LeftOver(shorten(word))),
+    let begins_exemplar = |word: &&str| format == Format::OpenMetrics && word.starts_with('#');
+    let (time, left) = match words.next() {
+        Some(word) if !begins_exemplar(&word) => (Some(parse_time(word, format)?), words.next()),
+        other => (None, other),
+    };
+    match left {
+        Some(word) if !begins_exemplar(&word) => Err(SyntaxError::LeftOver(shorten(word))),
+        _ => Ok((value, time)),
     }
 }
 
@@ -70,8 +82,15 @@ fn parse_value(word: &str) -> Result<f64, SyntaxError> {
     }
 }
 
-fn parse_time(word: &str) -> Result<i64, SyntaxError> {
-    word.parse().map_err(|_| SyntaxError::BadTime(shorten(word)))
+fn parse_time(word: &str, format: Format) -> Result<i64, SyntaxError> {
+    match format {
+        Format::Text => word.parse().map_err(|_| SyntaxError::BadTime(shorten(word))),
+        Format::OpenMetrics => {
+            let millis = word.parse::<f64>().ok().map(|seconds| (seconds * 1_000.0).round());
+            let fits = |millis: &f64| millis.abs() <= i64::MAX as f64 / 2.0;
+            Ok(millis.filter(fits).ok_or_else(|| SyntaxError::BadSeconds(shorten(word)))? as i64)
+        }
+    }
 }
 
 /// Enough of a text to find it again.

@@ -6,7 +6,11 @@ use proptest::prelude::*;
 const NOW: i64 = 1_000;
 
 fn read(text: &str) -> Parsed {
-    parse(text.as_bytes(), Some(NOW), &[])
+    read_bytes(text.as_bytes(), Format::Text)
+}
+
+fn read_bytes(text: &[u8], format: Format) -> Parsed {
+    parse(text, format, NOW, &mut |_| Some(Kind::Sample))
 }
 
 /// The one point of a text of one line.
@@ -91,7 +95,7 @@ fn comments_help_types_and_the_end_mark_are_no_points() {
 
 #[test]
 fn a_bad_line_leaves_the_others_alone() {
-    let parsed = parse(b"a 1\nb{ 2\nc \xff\nd 4", Some(NOW), &[]);
+    let parsed = read_bytes(b"a 1\nb{ 2\nc \xff\nd 4", Format::Text);
     let names: Vec<&str> = parsed.streams.iter().map(|part| part.stream.labels.metric()).collect();
     assert_eq!(names, ["a", "d"]);
     let lines: Vec<usize> = parsed.refused.iter().map(|refused| refused.line).collect();
@@ -117,19 +121,46 @@ fn points_of_one_series_share_a_stream_whatever_the_order_of_their_labels() {
 }
 
 #[test]
-fn a_missing_time_is_counted_where_there_is_a_default_and_refused_where_there_is_none() {
+fn a_missing_time_is_the_default_and_counted() {
     assert_eq!(read("a 1\nb 1 5\n").without_time, 1);
-    let parsed = parse(b"a 1\nb 1 5\n", None, &[]);
-    assert_eq!((parsed.streams.len(), parsed.without_time), (1, 0));
-    assert_eq!(parsed.refused, [Refused { line: 1, reason: "a timestamp is needed here".into() }]);
 }
 
 #[test]
-fn extra_labels_are_added_where_they_are_absent() {
-    let extra = [("job".to_owned(), "push".to_owned()), ("instance".to_owned(), "i".to_owned())];
-    let parsed = parse(b"a 1\nb{job=\"own\"} 1\n", Some(NOW), &extra);
-    let series: Vec<String> = parsed.streams.iter().map(|part| part.stream.labels.to_string()).collect();
-    assert_eq!(series, [r#"a{instance="i",job="push"}"#, r#"b{instance="i",job="own"}"#]);
+fn a_sample_becomes_what_its_reader_says() {
+    let text = "# TYPE a counter\na_total 1\na_created 5\n# TYPE h histogram\nh_bucket{le=\"1\"} 1\nh_sum 1\n\
+        # TYPE s summary\ns{quantile=\"0.5\"} 1\ns_count 1\n# TYPE g gauge\ng 1 7\nx 1\n";
+    let mut seen = Vec::new();
+    let parsed = parse(text.as_bytes(), Format::Text, NOW, &mut |sample| {
+        seen.push((sample.pairs[0].1.to_string(), sample.is_total));
+        sample.pairs.push(("job".into(), "j".into()));
+        sample.is_total.then_some(Kind::Counter)
+    });
+    let totals: Vec<_> = seen.iter().filter(|(_, is_total)| *is_total).map(|(name, _)| name).collect();
+    assert_eq!(totals, ["a_total", "h_bucket", "h_sum", "s_count"]);
+    assert_eq!((parsed.streams.len(), parsed.without_time), (4, 4));
+    assert_eq!(parsed.streams[0].stream.labels.to_string(), r#"a_total{job="j"}"#);
+}
+
+#[test]
+fn openmetrics_has_seconds_exemplars_and_an_end() {
+    let text = "# TYPE a counter\na_total 1 1.5 # {trace_id=\"x y\"} 0.5 1.2\nb 2 # {} 1\nc 3 1e-3\n# EOF\n";
+    let parsed = read_bytes(text.as_bytes(), Format::OpenMetrics);
+    let points: Vec<_> = parsed.streams.iter().map(|part| part.points[0]).collect();
+    assert_eq!(points, [Point::new(1_500, 1.0), Point::new(NOW, 2.0), Point::new(1, 3.0)]);
+    assert_eq!(parsed.refused_total, 0);
+    let refused = |text: &str| read_bytes(text.as_bytes(), Format::OpenMetrics).refused;
+    let reasons: Vec<_> = refused("a 1 x\n# EOF\nb 1\n").into_iter().map(|refused| refused.reason).collect();
+    assert_eq!(reasons, [r#""x" is no timestamp in seconds"#, "the text goes on after # EOF"]);
+    assert!(refused("a 1\n")[0].reason.contains("ends without # EOF"));
+    assert!(refused("a 1 1e300\n# EOF\n")[0].reason.contains("no timestamp in seconds"));
+}
+
+#[test]
+fn a_content_type_names_the_format() {
+    let openmetrics = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+    assert_eq!(Format::of_content_type(openmetrics), Format::OpenMetrics);
+    assert_eq!(Format::of_content_type("text/plain; version=0.0.4"), Format::Text);
+    assert_eq!(Format::of_content_type(""), Format::Text);
 }
 
 #[test]
@@ -176,8 +207,10 @@ proptest! {
 
     #[test]
     fn hostile_bytes_do_not_panic(text in prop::collection::vec(any::<u8>(), 0..200)) {
-        let parsed = parse(&text, None, &[]);
-        prop_assert_eq!(parsed.without_time, 0);
+        for format in [Format::Text, Format::OpenMetrics] {
+            let parsed = read_bytes(&text, format);
+            prop_assert!(parsed.without_time <= parsed.streams.len() as u64 + 200);
+        }
     }
 
     #[test]

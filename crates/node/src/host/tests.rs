@@ -5,7 +5,10 @@ use std::time::SystemTime;
 
 use procfs::MountEntry;
 
+use shoal_model::Kind;
+
 use super::*;
+use crate::exposition::{self, Format};
 use crate::figures::render;
 
 fn all(figures: &[Figure], family: &str) -> Vec<f64> {
@@ -43,7 +46,7 @@ fn no_two_figures_share_family_and_labels() {
 #[test]
 fn all_figures_are_read_back_from_their_text() {
     let figures = gather();
-    let parsed = crate::exposition::parse(render(&figures).as_bytes(), Some(0), &[]);
+    let parsed = exposition::parse(render(&figures).as_bytes(), Format::Text, 0, &mut |_| Some(Kind::Sample));
     assert_eq!((parsed.streams.len(), parsed.refused), (figures.len(), Vec::new()));
 }
 

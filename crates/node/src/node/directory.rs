@@ -43,11 +43,19 @@ impl DataDirectory {
     }
 
     /// Tells the addresses taken, in a file and in one line on standard output.
-    pub(super) fn announce(&self, client: SocketAddr, peer: SocketAddr) -> anyhow::Result<()> {
+    pub(super) fn announce(
+        &self,
+        client: SocketAddr,
+        peer: SocketAddr,
+        statsd: Option<SocketAddr>,
+    ) -> anyhow::Result<()> {
         let scratch = self.path.join("addresses.new");
-        fs::write(&scratch, format!("client={client}\npeer={peer}\n"))?;
+        let statsd = statsd.map(|address| format!("statsd={address}"));
+        let addresses = [Some(format!("client={client}")), Some(format!("peer={peer}")), statsd];
+        let addresses: Vec<_> = addresses.into_iter().flatten().collect();
+        fs::write(&scratch, addresses.join("\n") + "\n")?;
         fs::rename(scratch, self.path.join("addresses"))?;
-        println!("client={client} peer={peer}");
+        println!("{}", addresses.join(" "));
         Ok(())
     }
 

@@ -64,7 +64,7 @@ impl Replica {
     pub fn is_handed_over(&self, now: Duration) -> bool {
         let head = self.store.applied().get(self.config.origin);
         let mut company = self.peers.values().filter(|peer| peer.is_reachable(now)).peekable();
-        company.peek().is_none() || company.any(|peer| peer.held >= head)
+        company.peek().is_none() || company.any(|peer| peer.held >= head && !peer.is_in_debt)
     }
 
     pub(super) fn note_view(&mut self, now: Duration, view: &View) {
@@ -139,13 +139,15 @@ impl Replica {
         let alone = members().next().is_none();
         let is_ready = match self.readiness {
             Readiness::Joining => {
-                let is_admitted = reachable().any(|(_, peer)| peer.held >= 1);
+                let is_admitted = reachable().any(|(_, peer)| peer.holds(1));
                 is_admitted && reachable().any(|(_, peer)| peer.compared)
             }
             Readiness::CatchingUp => now >= CATCH_UP || !alone && members().all(|peer| peer.compared),
             Readiness::Ready | Readiness::Leaving => false,
         };
-        if is_ready {
+        // What is missing is fetched first, if there is anybody to fetch it from.
+        let is_whole = self.store.debt().is_none() && !self.has_gap() || reachable().next().is_none();
+        if is_ready && is_whole {
             self.readiness = Readiness::Ready;
             self.events.push_back(Event::Ready { alone });
         }
@@ -153,7 +155,8 @@ impl Replica {
 
     /// A node under the name of an unreachable member takes its place: that member's directory was wiped.
     pub(super) fn replace_namesake(&mut self, now: Duration) {
-        if self.readiness != Readiness::Ready || now < NAMESAKE_WAIT {
+        let knows_members = self.readiness == Readiness::Ready || self.store.debt().is_some();
+        if !knows_members || now < NAMESAKE_WAIT {
             return;
         }
         let is_gone =

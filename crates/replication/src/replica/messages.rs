@@ -5,10 +5,11 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use shoal_merge::Frontier;
-use shoal_model::NodeId;
+use shoal_model::{NodeId, Origin};
 use shoal_store::{Apply, Chunk, Frame, StoreError};
 
 use super::{Event, Replica};
+use crate::fault::Fault;
 use crate::limits::BEAT;
 use crate::member::Member;
 use crate::wire::{Beat, Have, Message};
@@ -17,21 +18,33 @@ impl Replica {
     pub(super) fn dispatch(&mut self, now: Duration, from: NodeId, message: Message) {
         match message {
             Message::Beat(beat) => self.take_beat(now, from, &beat),
-            Message::Pull { have } => self.answer_pull(from, &have),
-            Message::Held { origin, seq } if origin == self.config.origin => self.take_held(now, from, seq),
+            Message::Pull { have } => {
+                if self.is_credible(from, have.iter().map(|entry| (entry.origin, entry.seq))) {
+                    self.answer_pull(from, &have);
+                }
+            }
+            Message::Held { origin, seq, owed } if origin == self.config.origin => {
+                self.take_held(now, from, seq, owed);
+            }
             Message::Held { .. } => {}
             Message::Probe { sent_ms } => {
                 let heads = self.store.applied().iter().collect();
                 self.send(from, &Message::Applied { probe_ms: sent_ms, heads });
             }
             Message::Applied { probe_ms, heads } => {
-                self.complete.handle_reply(from, probe_ms, Frontier::from_entries(heads));
-                self.complete.settle(&self.store.have());
+                if self.is_credible(from, heads.iter().copied()) {
+                    self.complete.handle_reply(from, probe_ms, Frontier::from_entries(heads));
+                    self.settle_complete();
+                }
             }
-            Message::Frames { answers_pull, more, chunks, frames } => {
-                let intake = self.take_chunks(&chunks).max(self.take_frames(&frames));
+            Message::Ask { loan, ask } => self.take_ask(now, from, loan, ask),
+            Message::Lend { loan, lend } => self.take_lend(now, from, loan, *lend),
+            Message::Frames { answers_pull, more, chunks, frames, gone } => {
+                let intake = self.take_chunks(from, &chunks).max(self.take_frames(from, &frames));
                 match (answers_pull, intake) {
-                    (true, intake) => self.end_pull(now, from, more, intake),
+                    (true, intake) => {
+                        self.end_pull(now, from, Answer { more, has_gone: !gone.is_empty() }, intake)
+                    }
                     (false, Intake::Early) => self.pull(now, from),
                     (false, Intake::Whole | Intake::Behind | Intake::Failed) => {}
                 }
@@ -41,10 +54,13 @@ impl Replica {
 
     fn take_beat(&mut self, now: Duration, from: NodeId, beat: &Beat) {
         let own = self.config.origin;
+        if !self.is_credible(from, [(beat.held_origin, beat.held)].into_iter()) {
+            return;
+        }
         let Some(peer) = self.peers.get_mut(&from) else { return };
         let is_new_link = peer.handle_beat(now, beat, own);
         if beat.held_origin == own {
-            self.take_held(now, from, beat.held);
+            self.take_held(now, from, beat.held, beat.owed);
         }
         if is_new_link {
             self.open_link(now, from);
@@ -56,6 +72,7 @@ impl Replica {
         self.send_beat(now, node);
         let Some(peer) = self.peers.get_mut(&node) else { return };
         peer.compared = false;
+        (peer.has_gone, peer.rounds) = (false, 0);
         peer.end_pull();
         if peer.is_reachable(now) && !std::mem::replace(&mut peer.was_reachable, true) {
             self.events.push_back(Event::LinkUp(node));
@@ -63,21 +80,39 @@ impl Replica {
         self.pull(now, node);
     }
 
-    fn take_held(&mut self, now: Duration, from: NodeId, seq: u64) {
-        let head = self.store.applied().get(self.config.origin);
+    fn take_held(&mut self, now: Duration, from: NodeId, seq: u64, owed: u64) {
+        if !self.is_credible(from, [(self.config.origin, seq)].into_iter()) {
+            return;
+        }
         let Some(peer) = self.peers.get_mut(&from) else { return };
-        peer.handle_held(seq.min(head));
+        peer.handle_held(seq, owed);
         self.push(from);
         self.settle(now);
         self.consider_readiness(now);
     }
 
-    fn take_chunks(&mut self, chunks: &[Chunk]) -> Intake {
+    /// Whether what a peer says to have of our own frames exists; a claim that cannot be true is counted.
+    pub(super) fn is_credible(
+        &mut self,
+        from: NodeId,
+        mut heads: impl Iterator<Item = (Origin, u64)>,
+    ) -> bool {
+        let (own, head) = (self.config.origin, self.store.applied().get(self.config.origin));
+        let is_false = heads.any(|(origin, seq)| origin == own && seq > head);
+        if is_false {
+            self.faults.count(from, Fault::Claim);
+        }
+        !is_false
+    }
+
+    fn take_chunks(&mut self, from: NodeId, chunks: &[Chunk]) -> Intake {
         let mut intake = Intake::Whole;
         for chunk in chunks {
             let known = self.store.table_len(chunk.origin);
             if chunk.origin == self.config.origin {
-                self.counters.tables_refused += u64::from(chunk.first + chunk.streams.len() as u32 > known);
+                if chunk.first as usize + chunk.streams.len() > known as usize {
+                    self.faults.count(from, Fault::Table);
+                }
                 continue;
             }
             if chunk.first > known {
@@ -87,7 +122,7 @@ impl Replica {
             match self.store.define(chunk) {
                 Ok(members) => self.take_members(&members),
                 Err(error) => {
-                    self.counters.tables_refused += 1;
+                    self.faults.count(from, Fault::Table);
                     intake = Intake::Failed;
                     tracing::warn!(origin = %chunk.origin, %error, "a table was refused");
                 }
@@ -96,12 +131,13 @@ impl Replica {
         intake
     }
 
-    fn take_frames(&mut self, frames: &[Frame]) -> Intake {
+    fn take_frames(&mut self, from: NodeId, frames: &[Frame]) -> Intake {
         let mut intake = Intake::Whole;
         for frame in frames {
             if frame.id().origin == self.config.origin {
-                let is_forged = frame.id().seq > self.store.applied().get(frame.id().origin);
-                self.counters.frames_forged += u64::from(is_forged);
+                if frame.id().seq > self.store.applied().get(frame.id().origin) {
+                    self.faults.count(from, Fault::Forged);
+                }
                 continue;
             }
             match self.store.apply(frame) {
@@ -111,7 +147,7 @@ impl Replica {
                 }
                 Ok(Apply::Known) => self.counters.frames_known += 1,
                 Ok(Apply::Gap { .. } | Apply::NeedsTable { .. }) => {
-                    self.counters.frames_early += 1;
+                    self.faults.count(from, Fault::Gap);
                     intake = intake.max(Intake::Early);
                 }
                 Err(StoreError::Behind) => intake = intake.max(Intake::Behind),
@@ -134,13 +170,16 @@ impl Replica {
     }
 
     /// A pull was answered. What did not fit is pulled again by the next comparison, not in a tight loop.
-    fn end_pull(&mut self, now: Duration, from: NodeId, more: bool, intake: Intake) {
+    fn end_pull(&mut self, now: Duration, from: NodeId, answer: Answer, intake: Intake) {
+        let had_gap = self.has_gap();
         let Some(peer) = self.peers.get_mut(&from) else { return };
         peer.end_pull();
-        match (intake, more) {
+        match (intake, answer.more) {
             (Intake::Whole, true) => self.pull(now, from),
             (Intake::Whole, false) => {
                 peer.compared = true;
+                peer.has_gone = answer.has_gone;
+                peer.rounds = if had_gap || answer.has_gone { peer.rounds + 1 } else { 0 };
                 self.consider_readiness(now);
             }
             (Intake::Behind, _) => self.next_compare = self.next_compare.min(now + BEAT),
@@ -161,6 +200,15 @@ impl Replica {
         let message = Message::Pull { have: have.collect() };
         self.send(node, &message);
     }
+}
+
+/// What an answer to a pull says of itself.
+#[derive(Clone, Copy)]
+struct Answer {
+    /// There is more to pull.
+    more: bool,
+    /// There are frames that the peer's journal does not hold any more.
+    has_gone: bool,
 }
 
 /// How a peer's chunks and frames were taken in; the worse is the greater.

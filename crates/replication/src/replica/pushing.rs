@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use shoal_model::{NodeId, Origin};
-use shoal_store::{Chunk, Frame, Store};
+use shoal_store::{Chunk, Frame, FrameId, Store};
 
 use super::Replica;
 use crate::limits::PULL_BYTES;
@@ -76,7 +76,8 @@ impl Replica {
             let Some(peer) = self.peers.get_mut(&node) else { break };
             peer.note_pushed(reach.seq, parcel.bytes, reach.table_len);
             let Parcel { chunks, frames, .. } = parcel;
-            self.send(node, &Message::Frames { answers_pull: false, more: false, chunks, frames });
+            let gone = Vec::new();
+            self.send(node, &Message::Frames { answers_pull: false, more: false, chunks, frames, gone });
             if reach.seq >= head {
                 break;
             }
@@ -94,13 +95,17 @@ impl Replica {
             self.store.applied().iter().map(|(origin, _)| origin).filter(|o| *o != own).collect();
         let mut parcel = Parcel::default();
         let mut reach = Reach { seq: 0, table_len: 0 };
-        let mut more = false;
+        let (mut more, mut gone) = (false, Vec::new());
         for origin in others.into_iter().chain([own]) {
             reach = have.get(&origin).map_or(Reach { seq: 0, table_len: 0 }, |entry| Reach {
                 seq: entry.seq,
                 table_len: entry.table_len,
             });
             if self.store.servable(origin) <= reach.seq {
+                continue;
+            }
+            if self.store.is_gone(FrameId { origin, seq: reach.seq + 1 }) {
+                gone.push(origin);
                 continue;
             }
             parcel.pack(&mut self.store, origin, &mut reach);
@@ -113,7 +118,7 @@ impl Replica {
             peer.open_push(reach.seq, reach.table_len);
         }
         let Parcel { chunks, frames, .. } = parcel;
-        self.send(node, &Message::Frames { answers_pull: true, more, chunks, frames });
+        self.send(node, &Message::Frames { answers_pull: true, more, chunks, frames, gone });
     }
 
     /// Tells peers how far we hold their own frames, where that has grown.
@@ -122,9 +127,10 @@ impl Replica {
         for (node, peer) in &mut self.peers {
             let Some(origin) = peer.origin() else { continue };
             let seq = self.store.held_of(origin);
+            let owed = self.store.debt().map_or(0, |debt| debt.frontier.get(origin));
             if seq > peer.told {
                 peer.told = seq;
-                messages.push((*node, Message::Held { origin, seq }));
+                messages.push((*node, Message::Held { origin, seq, owed }));
             }
         }
         messages.iter().for_each(|(node, message)| self.send(*node, message));

@@ -6,6 +6,7 @@ use shoal_model::{NodeId, Profile};
 use shoal_store::Hole;
 
 use super::{Readiness, Replica};
+use crate::fault::Fault;
 use crate::member::{Member, Status};
 
 /// One member, as this node sees it.
@@ -21,6 +22,10 @@ pub struct MemberStatus {
     pub is_alive: bool,
     /// Own frames that it does not hold yet.
     pub lag_frames: u64,
+    /// Bytes of these frames.
+    pub lag_bytes: u64,
+    /// What was refused of it, and how often.
+    pub faults: Vec<(Fault, u64)>,
     /// How long ago it was heard; `None` for never, zero for ourselves.
     pub silent_for: Option<Duration>,
 }
@@ -54,12 +59,16 @@ impl Replica {
         let head = self.store.applied().get(self.config.origin);
         let is_self = member.node == self.config.node;
         let peer = self.peers.get(&member.node);
+        let held = if is_self { head } else { peer.map_or(0, |peer| peer.held.min(head)) };
+        let faults = self.faults.iter().filter(|(node, ..)| *node == member.node);
         MemberStatus {
             member: member.clone(),
             profile: peer.map(|peer| peer.profile.clone()),
             is_reachable: is_self || peer.is_some_and(|peer| peer.is_reachable(now)),
             is_alive: is_self || peer.is_some_and(|peer| peer.alive),
-            lag_frames: if is_self { 0 } else { head - peer.map_or(0, |peer| peer.held.min(head)) },
+            lag_frames: head - held,
+            lag_bytes: self.own_bytes.after(held),
+            faults: faults.map(|(_, fault, count)| (fault, count)).collect(),
             silent_for: if is_self {
                 Some(Duration::ZERO)
             } else {
@@ -110,6 +119,17 @@ impl Replica {
                 id.seq, id.origin
             ));
         }
+        if self.store.debt().is_some() {
+            warnings.push(match &self.repair(now) {
+                Some(repair) if repair.windows > 0 => format!(
+                    "this node fetches what it missed from {}: {} of {} windows are compared; points may be missing here",
+                    self.name_of(repair.lender),
+                    repair.windows - repair.windows_left,
+                    repair.windows
+                ),
+                _ => "this node missed frames that it must fetch from another: points may be missing here".to_owned(),
+            });
+        }
         let damage = self.store.damage();
         if let (Some(first), Some(last)) = (damage.iter().next(), damage.iter().last()) {
             warnings.push(format!(
@@ -120,6 +140,10 @@ impl Replica {
             ));
         }
         warnings
+    }
+
+    fn name_of(&self, node: NodeId) -> String {
+        self.members.of(node).map_or_else(|| node.to_string(), |member| member.name.clone())
     }
 
     /// Up to which ms of our clock all that the members held is here; `None` if a member has never told.

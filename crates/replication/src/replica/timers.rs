@@ -23,7 +23,9 @@ impl Replica {
             self.next_compare = now + COMPARE;
             self.compare(now);
             self.forget_the_long_unseen(now);
+            self.end_idle_loans(now);
         }
+        self.run_repair(now);
         self.settle(now);
     }
 
@@ -50,6 +52,8 @@ impl Replica {
             origin: self.config.origin,
             held: self.store.held_of(held_origin),
             held_origin,
+            owed: self.store.debt().map_or(0, |debt| debt.frontier.get(held_origin)),
+            is_in_debt: self.store.debt().is_some(),
             fingerprint: self.store.held().fingerprint(),
         };
         self.send(node, &Message::Beat(beat));
@@ -62,15 +66,28 @@ impl Replica {
             self.peers.iter().filter(|(node, peer)| self.members.counts(**node) && peer.is_reachable(now));
         let members: Vec<_> = members.map(|(node, _)| *node).collect();
         members.into_iter().for_each(|node| self.send(node, &Message::Probe { sent_ms }));
-        self.complete.settle(&self.store.have());
+        self.settle_complete();
+    }
+
+    /// Answers are complete no further than they were while something is owed.
+    pub(super) fn settle_complete(&mut self) {
+        if self.store.debt().is_none() {
+            self.complete.settle(&self.store.have());
+        }
     }
 
     pub(super) fn wall_ms(&self, now: Duration) -> i64 {
         self.config.began_ms.saturating_add(now.as_millis() as i64)
     }
 
-    /// Pulls from a random reachable peer that holds something else than we have.
+    /// Pulls from a random reachable peer that holds something else than we have; from all where one of them could
+    /// not fill a gap.
     fn compare(&mut self, now: Duration) {
+        if self.has_gap() {
+            let peers = self.peers.iter().filter(|(_, peer)| peer.is_reachable(now));
+            let nodes: Vec<_> = peers.map(|(node, _)| *node).collect();
+            return nodes.into_iter().for_each(|node| self.pull(now, node));
+        }
         let ours = self.store.have().fingerprint();
         let differs =
             self.peers.iter().filter(|(_, peer)| peer.is_reachable(now) && peer.fingerprint != Some(ours));

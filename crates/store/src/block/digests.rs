@@ -56,6 +56,23 @@ impl ShardDigests {
         digest.merge(of_stream(stream.mix, times, values));
     }
 
+    /// The same for points as a reader has them.
+    pub fn add_points(&mut self, stream: ShardMix, points: &[Point]) {
+        self.0[usize::from(stream.shard)].merge(Self::of_points(stream, points));
+    }
+
+    /// The digest of one stream's points.
+    pub fn of_points(stream: ShardMix, points: &[Point]) -> Digest {
+        let mut digest = Digest::default();
+        points.iter().for_each(|point| digest.add(stream.mix, *point));
+        digest
+    }
+
+    /// Digests that came from another node, in order of shard.
+    pub fn from_shards(shards: Box<[Digest; SHARDS]>) -> Self {
+        Self(shards)
+    }
+
     /// The digest of one shard.
     pub fn shard(&self, shard: u8) -> Digest {
         self.0[usize::from(shard)]

@@ -24,11 +24,13 @@ pub enum RecordKind {
     Index = 4,
     /// The first record of a segment: how long the one before it was.
     Start = 5,
+    /// Points that another node lent: a frame of a loan's origin, which is never served.
+    Loan = 6,
 }
 
 impl RecordKind {
     fn from_code(code: u8) -> Option<Self> {
-        [Self::Frame, Self::Table, Self::Commit, Self::Index, Self::Start]
+        [Self::Frame, Self::Table, Self::Commit, Self::Index, Self::Start, Self::Loan]
             .into_iter()
             .find(|kind| *kind as u8 == code)
     }

@@ -9,8 +9,8 @@ use std::sync::Arc;
 use super::index::{Index, Slot};
 use super::scan::{Stretch, scan};
 use super::{
-    Commit, DIRECTORY, Journal, Location, Position, RecordKind, Rot, SEGMENT_MAGIC, Segment, SegmentFile,
-    index_path, number, path,
+    Commit, DIRECTORY, Journal, Location, Position, RecordKind, Rot, SEGMENT_BYTES, SEGMENT_MAGIC, Segment,
+    SegmentFile, index_path, number, path,
 };
 use crate::disk::{Disk, DiskFile, make_dir, read_all};
 use crate::frame::{Frame, FrameError, FrameId};
@@ -87,6 +87,7 @@ impl Journal {
             end: Position::default(),
             committed: Position::default(),
             record: Vec::new(),
+            segment_bytes: SEGMENT_BYTES,
             sync_has_failed: Arc::default(),
         };
         let last = journal.segments.last_key_value();

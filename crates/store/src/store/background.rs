@@ -15,6 +15,7 @@ use crate::block::{Block, Meta};
 use crate::catalogue::SharedCatalogue;
 use crate::compaction::{self, MergeDone, MergeJob};
 use crate::damage::Damage;
+use crate::debt::Debt;
 use crate::disk::Disk;
 use crate::flush::{FlushDone, FlushError, FlushJob, Flushed};
 use crate::journal::Position;
@@ -107,6 +108,8 @@ pub(super) struct State {
     writing_manifest: bool,
     /// Checkpoint, base and tables of the manifest under way: older files go once it is durable, not earlier.
     naming: (Position, u64, u64),
+    /// The debt that it names: the frontier covers it once it is durable.
+    owing: Option<Debt>,
     pub(super) manifest_is_old: bool,
     /// Whether the tables' file, and the catalogue's log, are to be written anew by the next flush.
     pub(super) tables_anew: bool,
@@ -127,6 +130,13 @@ pub(super) struct State {
     /// Files that the manifest under way, and the one after it, no longer name.
     dying: Vec<String>,
     pub(super) dead_later: Vec<String>,
+}
+
+impl State {
+    /// Whether a merge is under way.
+    pub(super) fn merges(&self) -> bool {
+        self.merging
+    }
 }
 
 /// The files of a block: a sealed one has a summary beside it.
@@ -243,6 +253,7 @@ impl Store {
             applied: self.applied.clone(),
             holes: self.holes.keys().copied().collect(),
             members: self.members.clone(),
+            settlement: None,
         });
     }
 
@@ -301,6 +312,7 @@ impl Store {
         self.background.writing_manifest = true;
         let Manifest { checkpoint, base, tables, .. } = &self.manifest;
         self.background.naming = (*checkpoint, *base, tables.generation);
+        self.background.owing = self.manifest.debt.clone();
         self.background.dying.append(&mut self.background.dead_later);
         Some(Job::Manifest(ManifestJob { disk: Arc::clone(&self.disk), bytes: self.manifest.encode() }))
     }
@@ -310,6 +322,9 @@ impl Store {
         if let Err(error) = result {
             self.background.manifest_is_old = true;
             return self.note_job_failure("the manifest", &error);
+        }
+        if let Some(debt) = self.background.owing.take() {
+            self.take_on(&debt);
         }
         if self.snapshotting.holds_files() {
             return;
@@ -346,18 +361,21 @@ impl Store {
         self.horizon_ms.div_euclid(WINDOW_MS) - 1
     }
 
-    /// Drops the tables of origins of which the journal holds no frame any more. Their places in the catalogue
-    /// stay, so a table that is read again from the file, or pulled again from a peer, says the same.
+    /// Drops the tables of origins of which the journal holds no frame any more. As long as the file has them, their
+    /// streams keep their places, so a table that is read again from it says the same.
     fn drop_tables(&mut self) {
         let held: BTreeSet<Origin> = self.journal.origins().collect();
-        let is_needed =
-            |origin: &Origin| *origin == self.own || held.contains(origin) || self.applied.get(*origin) == 0;
+        let is_needed = |origin: &Origin| {
+            let is_awaited = self.applied.get(*origin) == 0 && !self.ended_loans.contains(origin);
+            *origin == self.own || held.contains(origin) || is_awaited
+        };
         let gone: Vec<Origin> = self.tables.origins().filter(|origin| !is_needed(origin)).collect();
         for origin in gone {
             self.background.dropped.extend(self.tables.remove(origin));
             self.fresh_runs.retain(|run| run.origin != origin);
             self.background.tables_anew = true;
         }
+        self.ended_loans.clear();
     }
 
     fn flush_job(&mut self) -> Option<Job> {
@@ -423,6 +441,9 @@ impl Store {
         self.manifest.holes = frozen.holes;
         self.manifest.members = frozen.members;
         self.background.manifest_is_old = true;
+        if let Some(settlement) = frozen.settlement {
+            self.settled(settlement);
+        }
         // A reader may still hold the memtable; then its pages are simply freed with it.
         if let Some(table) = Arc::into_inner(frozen.table) {
             table.recycle(&mut self.recycled);
@@ -462,7 +483,7 @@ impl Store {
         self.background.dead_later.extend(plan.inputs.iter().flat_map(|input| files(input)));
         self.manifest.blocks.push(block.meta().clone());
         self.add_block(block);
-        self.note_damage(damage);
+        self.note_isolated_damage(damage);
         self.background.blocks_changed = true;
         self.background.manifest_is_old = true;
     }

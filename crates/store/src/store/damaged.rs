@@ -22,8 +22,17 @@ impl Store {
         }
     }
 
-    /// Takes in what was found in blocks that are open.
+    /// Takes in what was found in blocks that are open: they are written anew without it.
     pub(super) fn note_damage(&mut self, found: impl IntoIterator<Item = Damage>) {
+        for damage in found {
+            if damage.part.is_held() || self.mark(damage) {
+                self.background.worn.insert(damage.window);
+            }
+        }
+    }
+
+    /// Takes in what a merge has left out: the block that it was in is in force no more.
+    pub(super) fn note_isolated_damage(&mut self, found: impl IntoIterator<Item = Damage>) {
         for damage in found {
             if damage.part.is_held() {
                 self.background.worn.insert(damage.window);
@@ -39,13 +48,15 @@ impl Store {
         self.note_damage(found);
     }
 
-    /// Marks damage, durably with the next manifest.
-    fn mark(&mut self, damage: Damage) {
-        if self.manifest.damage.insert(damage) {
+    /// Marks damage, durably with the next manifest; whether that is news.
+    fn mark(&mut self, damage: Damage) -> bool {
+        let is_news = self.manifest.damage.insert(damage);
+        if is_news {
             let Damage { window, first, last, part } = damage;
             tracing::error!(window, first, last, %part, "a block is damaged: points of these streams may be missing");
             self.background.manifest_is_old = true;
         }
+        is_news
     }
 
     /// Windows have been unlinked. A counter's greatest point may have been in what was damaged, so the marks

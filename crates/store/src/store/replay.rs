@@ -79,7 +79,7 @@ impl Store {
             background: background::State::default(),
             members: manifest.members.clone(),
             holes: manifest.holes.iter().map(|id| (*id, Hole::Rot)).collect(),
-            applied: Frontier::from_entries(manifest.applied.iter().copied()),
+            applied: owed(&manifest),
             synced: Frontier::default(),
             syncing: None,
             unreadable: 0,
@@ -87,13 +87,16 @@ impl Store {
             snapshotting: Default::default(),
             scrubbing: Default::default(),
             sweeping: Default::default(),
+            ended_loans: Default::default(),
             manifest,
             disk,
         };
+        store.journal.keep(store.options.journal_bytes_max);
         // A flush during the replay uses the numbers of blocks that a crash left unnamed.
         store.remove_strangers()?;
         let frames = store.replay(&entries, &heads)?;
         store.synced = store.applied.clone();
+        store.end_old_loans();
         let members = store.members.clone();
         Ok(Opened { store, members, replayed: Replayed { frames, cut_bytes, rot } })
     }
@@ -120,6 +123,7 @@ impl Store {
                     Ok(frame) => waiting.push((frame.id(), entry.location)),
                     Err(_) => {}
                 },
+                RecordKind::Loan => self.replay_loan(body),
                 RecordKind::Commit | RecordKind::Index | RecordKind::Start => {}
             }
         }
@@ -137,6 +141,13 @@ impl Store {
         let places = chunk.streams.iter().map(|stream| self.place(stream)).collect();
         if let Err(error) = self.define_places(chunk.origin, chunk.first, places) {
             tracing::error!(%error, "a table in the journal contradicts another");
+        }
+    }
+
+    /// A loan that cannot be read is still owed, and fetched again.
+    fn replay_loan(&mut self, body: Bytes) {
+        if let Some(frame) = Frame::decode(body).ok().filter(|frame| self.can_read(frame)) {
+            self.join_frame(&frame);
         }
     }
 
@@ -202,6 +213,15 @@ impl Store {
         let strangers = block::list(&*self.disk)?.into_iter().filter(|path| !known.contains(path));
         strangers.into_iter().try_for_each(|path| self.disk.remove(&path))
     }
+}
+
+/// What counts as applied at the checkpoint: what was, and what is owed instead.
+fn owed(manifest: &Manifest) -> Frontier {
+    let mut applied = Frontier::from_entries(manifest.applied.iter().copied());
+    if let Some(debt) = &manifest.debt {
+        applied.merge(&debt.frontier);
+    }
+    applied
 }
 
 /// Opens the blocks. One whose ends have rotted cannot be read at all: it is kept aside, and the manifest marks

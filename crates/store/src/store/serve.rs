@@ -27,6 +27,13 @@ impl Store {
         frames
     }
 
+    /// Whether a frame that was applied is no longer in the journal: its points are in blocks only.
+    pub fn is_gone(&mut self, id: FrameId) -> bool {
+        id.seq <= self.applied.get(id.origin)
+            && !self.holes.contains_key(&id)
+            && self.journal.find(id).is_none()
+    }
+
     /// How far an origin's frames can be served, if a peer has them up to `have`.
     pub fn servable(&self, origin: Origin) -> u64 {
         self.below_holes(origin, self.applied.get(origin))

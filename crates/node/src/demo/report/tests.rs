@@ -17,6 +17,8 @@ fn member(number: u8, reachable: bool) -> Member {
         incarnation: Incarnation(1),
         origin: None,
         lag_frames: u64::from(number) * 10,
+        lag_bytes: 0,
+        faults: vec![],
         last_seen_ms: 0,
     }
 }
@@ -39,6 +41,7 @@ fn look(number: u8, frontier: u8, clicks: f64) -> Look {
         warnings: Vec::new(),
         holes: Vec::new(),
         damage: Vec::new(),
+        repair: None,
     };
     let (name, address) = (format!("node-{number}"), address());
     Look { name, address, is_started: true, members: Some(members), clicks: Some(clicks) }

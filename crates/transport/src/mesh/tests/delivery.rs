@@ -162,6 +162,26 @@ async fn a_receiver_that_does_not_take_stops_streams_and_loses_gossip_only() {
 }
 
 #[tokio::test]
+async fn what_is_urgent_overtakes_repair_that_a_slow_receiver_has_not_taken() {
+    let (sender, mut receiver) = (Node::start(config(1)), Node::start(config(2)));
+    let to = receiver.address();
+    let mut waiting = 0;
+    while sender.send(to, Class::Repair, &[1; 256 * 1024]) == Sent::Queued {
+        waiting += 1;
+    }
+    until("the receiver reads until its lane is full", || receiver.mesh.stats().messages_in >= 3).await;
+    for class in [Class::Frames, Class::Control] {
+        assert_eq!(sender.send(to, class, b"urgent"), Sent::Queued);
+    }
+    until("both got through beside it", || receiver.mesh.stats().messages_in >= 5).await;
+    let order = [receiver.receive().await.class, receiver.receive().await.class];
+    assert_eq!(order, [Class::Control, Class::Frames]);
+    for _ in 0..waiting {
+        assert_eq!(receiver.receive().await.class, Class::Repair);
+    }
+}
+
+#[tokio::test]
 async fn a_stop_delivers_what_waits_and_ends_connections_at_once() {
     let (sender, mut receiver) = (Node::start(config(1)), Node::start(config(2)));
     sender.send(receiver.address(), Class::Control, b"first");

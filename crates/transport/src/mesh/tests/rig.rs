@@ -7,13 +7,12 @@ use std::time::Duration;
 use bytes::Bytes;
 use quinn::{Connection, Endpoint, SendStream};
 use shoal_model::{Incarnation, NodeId, Origin};
-use tokio::sync::mpsc;
 use tokio::time::timeout;
 
+use crate::arrivals::{Arrival, Arrivals};
 use crate::greeting::{Greeting, Hello, VERSIONS};
 use crate::handshake::{HandshakeError, greet};
 use crate::identity::{Identity, PEER};
-use crate::intake::Arrival;
 use crate::mesh::{Mesh, MeshConfig, Sent};
 use crate::{Class, ClusterKeys, endpoint};
 
@@ -22,7 +21,7 @@ pub(super) const DEADLINE: Duration = Duration::from_secs(20);
 
 pub(super) struct Node {
     pub(super) mesh: Mesh,
-    pub(super) arrivals: mpsc::Receiver<Arrival>,
+    pub(super) arrivals: Arrivals,
 }
 
 pub(super) fn loopback(port: u16) -> SocketAddr {
@@ -97,8 +96,12 @@ pub(super) struct RawPeer {
 
 impl RawPeer {
     pub(super) fn new(node: u8) -> RawPeer {
+        RawPeer::at(loopback(0), node)
+    }
+
+    pub(super) fn at(bind: SocketAddr, node: u8) -> RawPeer {
         let identity = Identity::issue(&ClusterKeys::development(), "shoal", NodeId([node; 16])).unwrap();
-        let endpoint = endpoint::open(loopback(0), &identity).unwrap();
+        let endpoint = endpoint::open(bind, &identity).unwrap();
         let address = endpoint.local_addr().unwrap();
         let greeting =
             Greeting { versions: VERSIONS, cluster: "shoal".to_owned(), hello: hello(node, 1), address };

@@ -1,0 +1,60 @@
+//! What a running node gathers by itself: its own metrics, and what StatsD clients send it.
+
+use std::net::{SocketAddr, UdpSocket};
+
+use anyhow::Context as _;
+use tokio::task::JoinHandle;
+
+use super::own_metrics;
+use crate::config::NodeConfig;
+use crate::doors::Context;
+use crate::doors::statsd::Statsd;
+
+/// The sockets that gathering needs, taken before the node tells its addresses.
+pub(super) struct Sockets {
+    statsd: Option<UdpSocket>,
+}
+
+impl Sockets {
+    /// Takes them.
+    pub(super) fn bind(config: &NodeConfig) -> anyhow::Result<Self> {
+        let bind =
+            |address: SocketAddr| UdpSocket::bind(address).with_context(|| format!("--statsd {address}"));
+        Ok(Self { statsd: config.statsd.map(bind).transpose()? })
+    }
+
+    /// Where StatsD lines go.
+    pub(super) fn statsd(&self) -> Option<SocketAddr> {
+        self.statsd.as_ref().and_then(|socket| socket.local_addr().ok())
+    }
+}
+
+/// What runs.
+pub(super) struct Gathering {
+    own_metrics: Option<JoinHandle<()>>,
+    statsd: Option<Statsd>,
+}
+
+impl Gathering {
+    /// Starts all that the configuration asks for.
+    pub(super) fn start(context: &Context, config: &NodeConfig, sockets: Sockets) -> anyhow::Result<Self> {
+        let statsd = sockets
+            .statsd
+            .map(|socket| Statsd::start(context.clone(), socket, config.statsd_buckets.clone()))
+            .transpose()
+            .context("--statsd")?;
+        let own_metrics =
+            config.self_metrics.map(|every| tokio::spawn(own_metrics::write(context.clone(), every)));
+        Ok(Self { own_metrics, statsd })
+    }
+
+    /// Ends it; what was gathered is written before this returns.
+    pub(super) async fn stop(self) {
+        if let Some(task) = self.own_metrics {
+            task.abort();
+        }
+        if let Some(statsd) = self.statsd {
+            statsd.stop().await;
+        }
+    }
+}

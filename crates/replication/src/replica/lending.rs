@@ -1,0 +1,77 @@
+//! The lender's side of a loan: a view is kept for a node in debt as long as that asks from time to time. Each answer
+//! is work for another thread, one at a time for each loan.
+
+use std::time::Duration;
+
+use shoal_model::{NodeId, Origin};
+use shoal_store::Lender;
+
+use super::Replica;
+use crate::job::{Job, LendJob, Lent, Source};
+use crate::limits::{LOAN_IDLE, LOANS_MAX};
+use crate::wire::{Ask, Lend, Message, Terms};
+
+/// A view that is kept for a debtor.
+pub(super) struct Loan {
+    debtor: NodeId,
+    lender: Option<Lender>,
+    is_busy: bool,
+    used_at: Duration,
+}
+
+impl Replica {
+    pub(super) fn take_ask(&mut self, now: Duration, from: NodeId, loan: Origin, ask: Ask) {
+        if let Ask::Nothing = ask {
+            self.loans.remove(&loan);
+            return;
+        }
+        let has_room = self.loans.len() < LOANS_MAX;
+        let is_view = matches!(ask, Ask::View);
+        let source = match self.loans.get_mut(&loan) {
+            Some(kept) if kept.debtor == from => {
+                kept.used_at = now;
+                if kept.is_busy {
+                    return;
+                }
+                kept.lender.clone().filter(|_| !is_view).map(|lender| Source::Kept(lender, ask))
+            }
+            None if is_view && has_room => self.fresh_view(),
+            _ => None,
+        };
+        let Some(source) = source else {
+            return self.send(from, &Message::Lend { loan, lend: Box::new(Lend::Refused) });
+        };
+        let kept = self.loans.entry(loan).or_insert(Loan {
+            debtor: from,
+            lender: None,
+            is_busy: true,
+            used_at: now,
+        });
+        kept.is_busy = true;
+        self.jobs.push_back(Job::Lend(Box::new(LendJob { debtor: from, loan, source })));
+    }
+
+    /// A view of this moment. One who is in debt has none to give.
+    fn fresh_view(&self) -> Option<Source> {
+        if self.store.debt().is_some() {
+            return None;
+        }
+        let members = self.members.iter().map(|member| member.encode().into()).collect();
+        let terms = Terms { frontier: self.store.held(), members, ..Terms::default() };
+        Some(Source::Fresh(Box::new(self.store.lasting_view()), terms))
+    }
+
+    pub(super) fn take_lent(&mut self, lent: Lent) {
+        let Lent { debtor, loan, lender, lend } = lent;
+        if let Some(kept) = self.loans.get_mut(&loan) {
+            kept.is_busy = false;
+            kept.lender = lender.or(kept.lender.take());
+            self.send(debtor, &Message::Lend { loan, lend: Box::new(lend) });
+        }
+    }
+
+    /// Lets go of views that nobody asks for any more.
+    pub(super) fn end_idle_loans(&mut self, now: Duration) {
+        self.loans.retain(|_, kept| kept.is_busy || now.saturating_sub(kept.used_at) < LOAN_IDLE);
+    }
+}

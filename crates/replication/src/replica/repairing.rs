@@ -1,0 +1,401 @@
+//! The debtor's side of a loan. A gap that no journal fills any more, or damage on the disk, is made good from another
+//! node's view: the debt is recorded, the streams are named, and window by window what differs is fetched; then a
+//! flush settles it. Whatever fails on the way is begun anew with another lender; what was fetched stays.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::Duration;
+
+use rand::Rng;
+use rand::seq::IteratorRandom;
+use shoal_merge::Frontier;
+use shoal_model::{NodeId, Origin};
+use shoal_store::pinned::BELOW_HORIZON;
+use shoal_store::windows::window_of;
+use shoal_store::{Chunk, Cursor, Frame, Pinned, Settlement, StoreError, Want};
+
+use super::{Event, Readiness, Replica};
+use crate::job::{CompareJob, Compared, Job, Points};
+use crate::limits::{LEND_PATIENCE, LEND_REPEAT, LENDER_REST, PAUSE_MAX, ROUNDS};
+use crate::wire::{Ask, Lend, Message, Terms};
+
+/// A repair under way.
+pub(super) struct Repair {
+    loan: Origin,
+    lender: NodeId,
+    step: Step,
+    /// When the step has taken too long.
+    until: Duration,
+    /// When what was asked is asked once more.
+    repeat_at: Duration,
+    asked_at: Duration,
+    began: Duration,
+    terms: Terms,
+    /// Whether frames are missing, so that there is a debt.
+    owes: bool,
+    /// Windows that were damaged when it began.
+    mending: Vec<i64>,
+    windows: VecDeque<i64>,
+    wants: VecDeque<Want>,
+    pinned: Option<Arc<Pinned>>,
+    places: Arc<[u32]>,
+    points: u64,
+}
+
+/// What a repair waits for.
+enum Step {
+    /// The answer to this.
+    Asking(Ask),
+    /// The time to ask this.
+    Pausing(Ask, Duration),
+    /// The manifest that names the debt.
+    Recording,
+    /// The job that compares a window.
+    Comparing,
+    /// Room for these points.
+    Holding(Box<Frame>, Option<Cursor>),
+    /// The flush before it, and its own.
+    Settling { has_begun: bool },
+}
+
+/// What a node knows of repairs besides the one under way.
+#[derive(Default)]
+pub(super) struct Repairs {
+    current: Option<Repair>,
+    /// Nodes that could not lend, and until when they are left alone.
+    resting: Vec<(NodeId, Duration)>,
+    /// What a lender must have for damage to be mended: what was here when the damage was seen, by how much it was.
+    needed: Option<(usize, Frontier)>,
+    /// Lenders in turn that did not have all that is owed.
+    short: u32,
+}
+
+/// How far a repair is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RepairStatus {
+    /// From which node.
+    pub lender: NodeId,
+    /// Windows in all; 0 while that is not known.
+    pub windows: usize,
+    /// Windows that are not compared yet.
+    pub windows_left: usize,
+    /// Points fetched.
+    pub points: u64,
+    /// For how long it has been going on.
+    pub running_for: Duration,
+}
+
+impl RepairStatus {
+    /// How long it will still take if the windows left are like those before; `None` before the first one.
+    pub fn left_for(&self) -> Option<Duration> {
+        let done = self.windows - self.windows_left;
+        (done > 0).then(|| self.running_for.mul_f64(self.windows_left as f64 / done as f64))
+    }
+}
+
+impl Replica {
+    /// How far the repair under way is, if there is one.
+    pub fn repair(&self, now: Duration) -> Option<RepairStatus> {
+        self.repairs.current.as_ref().map(|repair| RepairStatus {
+            lender: repair.lender,
+            windows: repair.terms.windows.len(),
+            windows_left: repair.windows.len(),
+            points: repair.points,
+            running_for: now.saturating_sub(repair.began),
+        })
+    }
+
+    /// Whether a peer has said that it cannot fill a gap.
+    pub(super) fn has_gap(&self) -> bool {
+        self.peers.values().any(|peer| peer.has_gone)
+    }
+
+    /// When the repair is due to go on.
+    pub(super) fn repair_timeout(&self) -> Duration {
+        match &self.repairs.current {
+            Some(Repair { step: Step::Pausing(_, at), .. }) => *at,
+            _ => Duration::MAX,
+        }
+    }
+
+    /// Begins a repair where one is due, and goes on with the one under way.
+    pub(super) fn run_repair(&mut self, now: Duration) {
+        self.repairs.resting.retain(|(_, until)| *until > now);
+        match self.repairs.current.take() {
+            Some(repair) => self.go_on(now, repair),
+            None => self.consider_repair(now),
+        }
+    }
+
+    fn consider_repair(&mut self, now: Duration) {
+        let owes = self.store.debt().is_some() || self.is_stuck(now);
+        let marks = self.store.damage().len();
+        let is_damaged = marks > 0 && self.store.is_damage_isolated();
+        if marks == 0 {
+            self.repairs.needed = None;
+        }
+        if !owes && !is_damaged || self.readiness == Readiness::Leaving {
+            return;
+        }
+        if is_damaged && self.repairs.needed.as_ref().is_none_or(|(known, _)| *known != marks) {
+            self.repairs.needed = Some((marks, self.store.have()));
+        }
+        let may_lend = |(node, peer): &(&NodeId, &crate::peer::Peer)| {
+            let rests = self.repairs.resting.iter().any(|(resting, _)| resting == *node);
+            peer.is_reachable(now) && !peer.is_in_debt && !rests
+        };
+        let lenders = self.peers.iter().filter(may_lend).map(|(node, _)| *node);
+        let Some(lender) = lenders.choose(&mut self.rng) else { return };
+        let repair = Repair {
+            loan: Origin(self.rng.random()),
+            lender,
+            step: Step::Recording,
+            until: Duration::ZERO,
+            repeat_at: Duration::ZERO,
+            asked_at: now,
+            began: now,
+            terms: Terms::default(),
+            owes,
+            mending: self.store.damage().iter().map(|mark| mark.window).collect(),
+            windows: VecDeque::new(),
+            wants: VecDeque::new(),
+            pinned: None,
+            places: Arc::default(),
+            points: 0,
+        };
+        self.events.push_back(Event::RepairBegan { lender });
+        self.ask(now, repair, Ask::View);
+    }
+
+    /// Whether frames are missing that every node in reach has been asked for, more than once.
+    fn is_stuck(&self, now: Duration) -> bool {
+        let mut others = self.peers.values().filter(|peer| peer.is_reachable(now) && !peer.is_in_debt);
+        self.has_gap() && others.all(|peer| peer.rounds >= ROUNDS)
+    }
+
+    fn ask(&mut self, now: Duration, repair: Repair, ask: Ask) {
+        let message = Message::Ask { loan: repair.loan, ask: ask.clone() };
+        self.send(repair.lender, &message);
+        let step = Step::Asking(ask);
+        let (until, repeat_at) = (now + LEND_PATIENCE, now + LEND_REPEAT);
+        self.repairs.current = Some(Repair { step, until, repeat_at, asked_at: now, ..repair });
+    }
+
+    /// The same after as long a pause as the last answer took: repair takes half of what there is at most.
+    fn ask_after_pause(&mut self, now: Duration, repair: Repair, ask: Ask) {
+        let pause = now.saturating_sub(repair.asked_at).min(PAUSE_MAX);
+        self.repairs.current = Some(Repair { step: Step::Pausing(ask, now + pause), ..repair });
+    }
+
+    fn go_on(&mut self, now: Duration, mut repair: Repair) {
+        match std::mem::replace(&mut repair.step, Step::Recording) {
+            Step::Pausing(ask, at) if at <= now => self.ask(now, repair, ask),
+            Step::Asking(_) if repair.until <= now => self.give_up(now, repair, "the lender does not answer"),
+            Step::Asking(ask) if repair.repeat_at <= now => {
+                // A link that was down for a moment costs no more than that.
+                self.send(repair.lender, &Message::Ask { loan: repair.loan, ask: ask.clone() });
+                let repeat_at = now + LEND_REPEAT;
+                self.repairs.current = Some(Repair { step: Step::Asking(ask), repeat_at, ..repair });
+            }
+            Step::Recording if self.store.is_debt_recorded() => {
+                self.push_all(now);
+                self.next_compare = now;
+                self.ask(now, repair, Ask::Names { first: 0 });
+            }
+            Step::Holding(frame, next) => self.restore(now, repair, frame, next),
+            Step::Settling { has_begun } => self.settle_repair(now, repair, has_begun),
+            step => self.repairs.current = Some(Repair { step, ..repair }),
+        }
+    }
+
+    /// A lender has answered. An answer to something else is a late or repeated one.
+    pub(super) fn take_lend(&mut self, now: Duration, from: NodeId, loan: Origin, lend: Lend) {
+        let Some(mut repair) = self.repairs.current.take_if(|it| it.loan == loan && it.lender == from) else {
+            return;
+        };
+        let step = std::mem::replace(&mut repair.step, Step::Recording);
+        let Step::Asking(asked) = step else {
+            repair.step = step;
+            self.repairs.current = Some(repair);
+            return;
+        };
+        match (asked, lend) {
+            (_, Lend::Refused) => self.give_up(now, repair, "the lender cannot lend"),
+            (Ask::View, Lend::View(terms)) => self.take_terms(now, repair, terms),
+            (Ask::Names { first }, Lend::Names(chunk)) if chunk.first == first && chunk.origin == loan => {
+                self.take_names(now, repair, &chunk);
+            }
+            (Ask::Digests { window: asked }, Lend::Digests { window, digests }) if asked == window => {
+                let points = match &repair.pinned {
+                    Some(pinned) => Points::Pinned(Arc::clone(pinned)),
+                    None => Points::Fresh(Box::new(self.store.lasting_view())),
+                };
+                let (places, horizon_ms) = (Arc::clone(&repair.places), repair.terms.horizon_ms);
+                let job = CompareJob { loan, points, places, window, horizon_ms, digests };
+                self.jobs.push_back(Job::Compare(Box::new(job)));
+                self.repairs.current = Some(Repair { step: Step::Comparing, ..repair });
+            }
+            (Ask::Points(want), Lend::Points { window, from, next, frame })
+                if (want.window, want.from) == (window, from) =>
+            {
+                match frame {
+                    Some(frame) if frame.id().origin == loan => {
+                        self.restore(now, repair, Box::new(frame), next)
+                    }
+                    Some(_) => self.give_up(now, repair, "the lender sent another loan's points"),
+                    None => self.next_points(now, repair, next),
+                }
+            }
+            (asked, _) => self.repairs.current = Some(Repair { step: Step::Asking(asked), ..repair }),
+        }
+    }
+
+    fn take_terms(&mut self, now: Duration, mut repair: Repair, terms: Terms) {
+        if !self.is_credible(repair.lender, terms.frontier.iter()) {
+            return self.give_up(now, repair, "the lender claims frames of ours that we never wrote");
+        }
+        let owed = self.store.debt().map(|debt| debt.frontier.clone()).unwrap_or_default();
+        let needed = self.repairs.needed.as_ref().map(|(_, needed)| needed).cloned().unwrap_or_default();
+        let mends = |window: &i64| !terms.damaged.contains(window);
+        if repair.owes && !terms.damaged.is_empty() {
+            return self.give_up(now, repair, "something is damaged at the lender too");
+        }
+        if !terms.frontier.covers(&owed) {
+            self.repairs.short += 1;
+            // Nobody in reach has it: it is lost, and named as such.
+            if self.repairs.short < 4 * self.peers.len().max(1) as u32 {
+                return self.give_up(now, repair, "the lender has not all that is owed");
+            }
+        }
+        self.repairs.short = 0;
+        if !terms.frontier.covers(&needed) || !repair.mending.iter().all(mends) {
+            repair.mending.clear();
+        }
+        if !repair.owes && repair.mending.is_empty() {
+            return self.give_up(now, repair, "the lender has not all that is damaged here");
+        }
+        self.take_members(&terms.members);
+        let oldest = window_of(shoal_model::Kind::Gauge, terms.horizon_ms);
+        let is_concerned = |window: &i64| {
+            let is_mended = match *window {
+                BELOW_HORIZON => repair.mending.iter().any(|mended| *mended < oldest),
+                window => repair.mending.contains(&window),
+            };
+            repair.owes || is_mended
+        };
+        repair.windows = terms.windows.iter().copied().filter(is_concerned).collect();
+        if repair.owes {
+            self.keep_members();
+            self.store.incur(&terms.frontier);
+        }
+        let windows = repair.windows.iter().copied().collect();
+        repair.terms = Terms { windows, ..terms };
+        self.repairs.current = Some(Repair { step: Step::Recording, ..repair });
+    }
+
+    fn take_names(&mut self, now: Duration, mut repair: Repair, chunk: &Chunk) {
+        let known = self.store.table_len(repair.loan);
+        if let Err(error) = self.store.define(chunk) {
+            tracing::warn!(%error, "a lender's streams could not be stored");
+            return self.give_up(now, repair, "its streams could not be stored");
+        }
+        let next = self.store.table_len(repair.loan);
+        if next >= repair.terms.streams {
+            repair.places = self.store.loan_places(repair.loan).into();
+            self.next_window(now, repair);
+        } else if next > known {
+            self.ask(now, repair, Ask::Names { first: next });
+        } else {
+            self.give_up(now, repair, "the lender does not name its streams");
+        }
+    }
+
+    fn next_window(&mut self, now: Duration, mut repair: Repair) {
+        match repair.windows.front().copied() {
+            Some(window) => self.ask(now, repair, Ask::Digests { window }),
+            None => {
+                repair.step = Step::Settling { has_begun: false };
+                self.go_on(now, repair);
+            }
+        }
+    }
+
+    /// A window has been compared.
+    pub(super) fn take_compared(&mut self, now: Duration, compared: Compared) {
+        let Compared { loan, pinned, wants } = compared;
+        let Some(repair) = self.repairs.current.take_if(|repair| repair.loan == loan) else { return };
+        let repair = Repair { wants: wants.into(), pinned: Some(pinned), ..repair };
+        self.next_want(now, repair);
+    }
+
+    /// Asks for what differs, or goes on to the next window.
+    fn next_want(&mut self, now: Duration, mut repair: Repair) {
+        match repair.wants.front().cloned() {
+            Some(want) => self.ask_after_pause(now, repair, Ask::Points(want)),
+            None => {
+                repair.windows.pop_front();
+                self.next_window(now, repair);
+            }
+        }
+    }
+
+    fn next_points(&mut self, now: Duration, mut repair: Repair, next: Option<Cursor>) {
+        match (next, repair.wants.front_mut()) {
+            (Some(next), Some(want)) => want.from = next,
+            _ => drop(repair.wants.pop_front()),
+        }
+        self.next_want(now, repair);
+    }
+
+    fn restore(&mut self, now: Duration, mut repair: Repair, frame: Box<Frame>, next: Option<Cursor>) {
+        match self.store.restore(&frame) {
+            Ok(()) => {
+                repair.points += u64::from(frame.header().points);
+                self.next_points(now, repair, next);
+            }
+            Err(StoreError::Behind) => {
+                self.repairs.current = Some(Repair { step: Step::Holding(frame, next), ..repair });
+            }
+            Err(error) => {
+                tracing::warn!(%error, "what a lender sent could not be stored");
+                self.give_up(now, repair, "its points could not be stored");
+            }
+        }
+    }
+
+    /// Everything is here; once it is durable the debt is settled.
+    fn settle_repair(&mut self, now: Duration, mut repair: Repair, has_begun: bool) {
+        if !has_begun {
+            let settlement = Settlement {
+                loan: repair.loan,
+                frontier: repair.owes.then(|| repair.terms.frontier.clone()),
+                mended: repair.mending.clone(),
+            };
+            let has_begun = self.store.settle(settlement);
+            self.repairs.current = Some(Repair { step: Step::Settling { has_begun }, ..repair });
+            return;
+        }
+        if self.store.is_settling() {
+            repair.step = Step::Settling { has_begun };
+            self.repairs.current = Some(repair);
+            return;
+        }
+        let Repair { loan, lender, points, began, .. } = repair;
+        self.send(lender, &Message::Ask { loan, ask: Ask::Nothing });
+        self.repairs.needed = None;
+        for peer in self.peers.values_mut() {
+            (peer.has_gone, peer.rounds) = (false, 0);
+        }
+        self.next_compare = now;
+        self.tell_held();
+        self.events.push_back(Event::Repaired { lender, points, took: now.saturating_sub(began) });
+    }
+
+    fn give_up(&mut self, now: Duration, repair: Repair, reason: &'static str) {
+        let Repair { loan, lender, .. } = repair;
+        self.store.end_loan(loan);
+        self.send(lender, &Message::Ask { loan, ask: Ask::Nothing });
+        self.repairs.resting.push((lender, now + LENDER_REST));
+        self.events.push_back(Event::RepairGivenUp { lender, reason });
+    }
+}

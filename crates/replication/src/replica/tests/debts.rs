@@ -1,0 +1,146 @@
+//! Gaps that no journal fills, and damage: fetched window by window from another node's view.
+
+use super::*;
+
+/// Two hours in ms.
+const WINDOW_MS: i64 = 7_200_000;
+
+/// Journals that forget what was flushed.
+fn forgetful() -> Options {
+    Options { journal_bytes_max: 0, ..options() }
+}
+
+/// Points of many streams over some windows, in many frames.
+fn write_much(world: &mut World, n: u8, writers: std::ops::Range<u8>, times: std::ops::Range<i64>) {
+    for time in times {
+        for writer in writers.clone() {
+            world.write(
+                n,
+                &batch(writer, time * WINDOW_MS / 4, f64::from(writer) + time as f64),
+                Acks::Count(1),
+            );
+        }
+        world.step();
+    }
+    world.run_for(Duration::from_secs(1));
+}
+
+fn is_in_service(n: u8) -> impl Fn(&World) -> bool {
+    move |world| world.nodes[&id(n)].replica.readiness() == Readiness::Ready
+}
+
+fn repaired(world: &World, n: u8) -> usize {
+    let events = &world.nodes[&id(n)].events;
+    events.iter().filter(|event| matches!(event, Event::Repaired { .. })).count()
+}
+
+#[test]
+fn a_wiped_node_fetches_what_the_journals_have_forgotten() {
+    let mut world = World::of_three_with(forgetful());
+    write_much(&mut world, 1, 10..30, 0..20);
+    write_much(&mut world, 2, 30..40, 3..9);
+    world.run_until("all agree", World::agree);
+    let points = world.replica(1).store().digest().unwrap();
+    world.down.insert(id(3));
+    world.start(4, 1, &[1], MemoryDisk::new());
+    write_much(&mut world, 1, 10..12, 20..22);
+    world.run_until("the new node is in service", is_in_service(4));
+    world.run_until("all agree", World::agree);
+    assert_ne!(world.replica(4).store().digest().unwrap(), points);
+    assert_eq!(repaired(&world, 4), 1);
+    assert!(world.replica(4).members().of(id(2)).is_some(), "it knows who belongs");
+}
+
+#[test]
+fn a_node_that_was_away_for_longer_than_the_journals_reach_catches_up() {
+    let mut world = World::of_three_with(forgetful());
+    write_much(&mut world, 1, 10..30, 0..8);
+    world.run_until("all agree", World::agree);
+    world.cut_both(1, 3);
+    world.cut_both(2, 3);
+    world.run_for(Duration::from_secs(2));
+    write_much(&mut world, 1, 10..30, 6..12);
+    write_much(&mut world, 2, 30..33, 2..9);
+    write_much(&mut world, 3, 50..60, 4..11);
+    world.cut.clear();
+    world.run_until("all agree", World::agree);
+    assert!(repaired(&world, 3) > 0);
+    assert!(world.replica(3).store().debt().is_none());
+}
+
+#[test]
+fn a_node_in_debt_says_so_and_owes_still_after_a_restart() {
+    let mut world = World::of_three_with(forgetful());
+    write_much(&mut world, 1, 10..30, 0..20);
+    world.down.insert(id(3));
+    world.start(4, 1, &[1], MemoryDisk::new());
+    world.run_until("it is in debt", |world| {
+        world.nodes[&id(4)].replica.store().is_debt_recorded()
+            && world.nodes[&id(4)].replica.store().debt().is_some()
+    });
+    let now = world.now;
+    assert_ne!(world.replica(4).readiness(), Readiness::Ready);
+    assert_eq!(world.replica(4).complete_until(now), None);
+    assert!(world.replica(4).warnings(now).iter().any(|warning| warning.contains("may be missing")));
+    assert_ne!(world.replica(4).store().answer_hash(), world.replica(1).store().answer_hash());
+    let disk = world.node(4).disk.clone();
+    disk.lose_power(3);
+    world.start(4, 2, &[1], disk);
+    assert!(world.replica(4).store().debt().is_some());
+    world.run_until("all agree", World::agree);
+    assert!(world.replica(4).store().debt().is_none());
+}
+
+#[test]
+fn a_copy_that_is_owed_does_not_count() {
+    let mut world = World::of_three_with(forgetful());
+    write_much(&mut world, 1, 10..30, 0..20);
+    world.down.extend([id(2), id(3)]);
+    world.start(4, 1, &[1], MemoryDisk::new());
+    world.run_until("it is in debt", |world| {
+        world.nodes[&id(4)].replica.store().is_debt_recorded()
+            && world.nodes[&id(4)].replica.store().debt().is_some()
+    });
+    world.run_for(Duration::from_millis(200));
+    let head = world.replica(1).store().applied().get(origin(1, 1));
+    let is_owed = |world: &World| {
+        let peer = &world.nodes[&id(1)].replica.peers[&id(4)];
+        world.nodes[&id(4)].replica.store().debt().is_some() && (peer.holds(1) || peer.holds(head))
+    };
+    assert!(!is_owed(&world));
+    world.run_until("the debt is settled and the copy counts", |world| {
+        world.nodes[&id(1)].replica.peers[&id(4)].holds(head)
+    });
+}
+
+#[test]
+fn a_lender_that_dies_is_replaced_by_another() {
+    let mut world = World::of_three_with(forgetful());
+    write_much(&mut world, 1, 10..30, 0..20);
+    world.run_until("all agree", World::agree);
+    world.start(4, 1, &[1], MemoryDisk::new());
+    world.run_until("a repair has begun", |world| world.nodes[&id(4)].replica.repair(world.now).is_some());
+    let now = world.now;
+    let lender = world.replica(4).repair(now).unwrap().lender;
+    world.down.insert(lender);
+    world.run_until("the new node is in service", is_in_service(4));
+    world.run_until("all agree", World::agree);
+}
+
+#[test]
+fn what_has_rotted_in_blocks_comes_back_from_a_peer() {
+    let mut world = World::of_three_with(forgetful());
+    write_much(&mut world, 1, 10..30, 0..20);
+    world.run_until("all agree", World::agree);
+    let disk = world.node(2).disk.clone();
+    let blocks: Vec<_> =
+        world.replica(2).store().view().windows().iter().flat_map(|(_, blocks)| blocks).cloned().collect();
+    for block in &blocks {
+        assert!(disk.rot(block.path(), 40, 1));
+    }
+    // A read finds it.
+    assert!(world.replica(2).store().digest().is_err());
+    world.run_until("it is marked", |world| !world.nodes[&id(2)].replica.store().damage().is_empty());
+    world.run_until("all agree", World::agree);
+    assert!(repaired(&world, 2) > 0);
+}

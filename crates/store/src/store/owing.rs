@@ -1,0 +1,127 @@
+//! Debts and loans on the debtor's side. A debt is named by the manifest before the frontier jumps over what is
+//! owed; a loan's points are written to the journal and joined like any others; a flush then makes them durable
+//! and settles the debt.
+
+use shoal_merge::Frontier;
+use shoal_model::Origin;
+
+use super::{Store, StoreError};
+use crate::debt::Debt;
+use crate::frame::{Frame, FrameError};
+use crate::journal::RecordKind;
+
+/// What a repair came to, to take effect when its points are durable.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Settlement {
+    /// The loan; its table is of no use any more.
+    pub loan: Origin,
+    /// Up to where the lender had everything: the debt is settled, and there are no holes before it.
+    pub frontier: Option<Frontier>,
+    /// Windows whose damage is mended.
+    pub mended: Vec<i64>,
+}
+
+impl Store {
+    /// What is owed, from when it is to be recorded until it is settled.
+    pub fn debt(&self) -> Option<&Debt> {
+        self.manifest.debt.as_ref()
+    }
+
+    /// Whether what is owed stands in the manifest, and the frontier covers it.
+    pub fn is_debt_recorded(&self) -> bool {
+        self.debt().is_none_or(|debt| self.applied.covers(&debt.frontier))
+    }
+
+    /// Owes everything up to a frontier. Once that is durable, the frontier covers it and what comes after it can
+    /// be applied. Where it does not reach what was owed before, frames are lost: they become holes.
+    pub fn incur(&mut self, frontier: &Frontier) {
+        let mut debt = self.manifest.debt.take().unwrap_or_default();
+        for (origin, seqs) in frontier.missing_from(&debt.frontier) {
+            let lost = seqs.map(|seq| crate::frame::FrameId { origin, seq });
+            let lost: Vec<_> = lost.filter(|id| self.journal.find(*id).is_none()).collect();
+            self.holes.extend(lost.into_iter().map(|id| (id, super::Hole::Rot)));
+        }
+        debt.frontier.merge(frontier);
+        self.manifest.debt = Some(debt);
+        self.background.manifest_is_old = true;
+    }
+
+    /// The manifest that names a debt is durable.
+    pub(super) fn take_on(&mut self, debt: &Debt) {
+        let frozen = self.frozen.as_mut().map(|frozen| &mut frozen.applied);
+        let known = [&mut self.applied, &mut self.synced].into_iter().chain(&mut self.syncing).chain(frozen);
+        known.for_each(|known| known.merge(&debt.frontier));
+        let mut applied = Frontier::from_entries(self.manifest.applied.iter().copied());
+        applied.merge(&debt.frontier);
+        self.manifest.applied = applied.iter().collect();
+    }
+
+    /// Takes a loan's points in; its table must be known.
+    pub fn restore(&mut self, frame: &Frame) -> Result<(), StoreError> {
+        if frame.header().table_len > self.tables.known(frame.id().origin) {
+            return Err(FrameError::Malformed.into());
+        }
+        self.check_journal()?;
+        self.make_room()?;
+        self.write(RecordKind::Loan, frame.bytes())?;
+        self.join_frame(frame);
+        Ok(())
+    }
+
+    /// The places of a loan's streams, by number.
+    pub fn loan_places(&self, loan: Origin) -> &[u32] {
+        self.tables.run(loan, 0)
+    }
+
+    /// Whether all blocks that were found damaged have been written anew without what cannot be read.
+    pub fn is_damage_isolated(&self) -> bool {
+        self.background.worn.is_empty() && !self.background.merges()
+    }
+
+    /// Begins to settle, by flushing all that is there; false if a flush is still under way. It is done when
+    /// [`Store::is_settling`] is not true any more.
+    pub fn settle(&mut self, settlement: Settlement) -> bool {
+        if self.frozen.is_some() {
+            return false;
+        }
+        self.freeze_any(self.journal.end());
+        if let Some(frozen) = &mut self.frozen {
+            frozen.settlement = Some(settlement);
+        }
+        true
+    }
+
+    /// Whether a settlement waits for its flush.
+    pub fn is_settling(&self) -> bool {
+        self.frozen.as_ref().is_some_and(|frozen| frozen.settlement.is_some())
+    }
+
+    /// The flush has ended, and with the next manifest the debt does.
+    pub(super) fn settled(&mut self, settlement: Settlement) {
+        let Settlement { loan, frontier, mended } = settlement;
+        if let Some(frontier) = frontier {
+            self.manifest.debt = None;
+            let is_open = |id: &crate::frame::FrameId| id.seq > frontier.get(id.origin);
+            self.holes.retain(|id, _| is_open(id));
+            self.manifest.holes.retain(is_open);
+        }
+        mended.into_iter().for_each(|window| self.mend(window));
+        self.end_loan(loan);
+        self.background.manifest_is_old = true;
+    }
+
+    /// Nothing more will come of a loan.
+    pub fn end_loan(&mut self, loan: Origin) {
+        self.ended_loans.insert(loan);
+    }
+
+    /// Tables of loans that a past life took, if nothing is owed: they are of no use any more.
+    pub(super) fn end_old_loans(&mut self) {
+        if self.debt().is_some() {
+            return;
+        }
+        let held: Vec<Origin> = self.journal.origins().collect();
+        let is_loan = |origin: &Origin| self.applied.get(*origin) == 0 && held.binary_search(origin).is_err();
+        self.ended_loans = self.tables.origins().filter(|o| *o != self.own && is_loan(o)).collect();
+    }
+}
