@@ -170,6 +170,7 @@ pub struct Store {
     snapshotting: snapshotting::Snapshotting,
     scrubbing: scrubbing::Scrubbing,
     ended_loans: BTreeSet<Origin>,
+    keeps_windows: bool,
     sweeping: sweeping::Sweeping,
 }
 

@@ -215,6 +215,11 @@ impl Store {
             .or_else(|| self.scrub_job(now_ms))
     }
 
+    /// Whether windows stay though they are old: the clock that says so cannot be trusted.
+    pub fn keep_windows(&mut self, keeps: bool) {
+        self.keeps_windows = keeps;
+    }
+
     /// Takes the result of a job in.
     pub fn handle_done(&mut self, done: Done) {
         match done {
@@ -498,7 +503,7 @@ impl Store {
     }
 
     fn expire_job(&mut self, now_ms: i64) -> Option<Job> {
-        if self.background.expiring || self.background.merging {
+        if self.background.expiring || self.background.merging || self.keeps_windows {
             return None;
         }
         let oldest_kept = self.oldest_kept();

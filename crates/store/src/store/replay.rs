@@ -87,6 +87,7 @@ impl Store {
             snapshotting: Default::default(),
             scrubbing: Default::default(),
             ended_loans: Default::default(),
+            keeps_windows: false,
             sweeping: Default::default(),
             manifest,
             disk,
