@@ -12,5 +12,7 @@ mod installed;
 mod promtool;
 #[path = "clients/push.rs"]
 mod push;
+#[path = "clients/scrape.rs"]
+mod scrape;
 #[path = "clients/statsd.rs"]
 mod statsd;

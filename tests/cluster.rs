@@ -29,6 +29,8 @@ mod killed;
 mod membership;
 #[path = "cluster/partition.rs"]
 mod partition;
+#[path = "cluster/power.rs"]
+mod power;
 #[path = "cluster/prometheus.rs"]
 mod prometheus;
 #[path = "cluster/push.rs"]
@@ -37,6 +39,8 @@ mod push;
 mod relay;
 #[path = "cluster/rot.rs"]
 mod rot;
+#[path = "cluster/scraping.rs"]
+mod scraping;
 #[path = "cluster/secrecy.rs"]
 mod secrecy;
 #[path = "cluster/snapshot.rs"]

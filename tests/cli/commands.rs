@@ -98,6 +98,29 @@ fn what_cannot_be_written_is_refused_with_a_reason() {
 }
 
 #[test]
+fn an_expression_is_evaluated_now_then_and_over_a_range() {
+    let node = Node::start(&[]);
+    node.works(&["set", r#"depth{queue="a"}"#, "7"]);
+    let added = node.works(&["set", r#"depth{queue="b"}"#, "-3.5"]);
+    let token = added.lines().find_map(|line| line.strip_prefix("token   ")).unwrap();
+    assert_eq!(node.works(&["query", "sum(depth)", "--token", token]), "VALUE  SERIES\n3.5    {}\n");
+    assert_eq!(node.works(&["query", "1 + 1"]), "2\n");
+    assert_eq!(node.works(&["query", "depth", "--time", "1000"]), "no series\n");
+    let json = node.json(&["query", "topk(1, depth)", "--json"]);
+    assert_eq!((&json["resultType"], &json["result"][0]["value"][1]), (&"vector".into(), &"7".into()));
+    assert_eq!(json["result"][0]["metric"]["queue"], "a");
+    let range = ["query", "vector(time())", "--start", "10", "--end", "20", "--step", "5s"];
+    let table = node.works(&range);
+    let rows: Vec<Vec<&str>> = table.lines().map(|line| line.split_whitespace().collect()).collect();
+    let row = |second: u32| format!("1970-01-01 00:00:{second}.000Z {second} {{}}");
+    assert_eq!(rows[1..].iter().map(|row| row.join(" ")).collect::<Vec<_>>(), [10, 15, 20].map(row));
+    assert_eq!(node.json(&[&range[..], &["--json"]].concat())["result"][0]["values"][2][1], "20");
+    node.fails(&["query", "sum("], "parse error");
+    node.fails(&["query", "depth", "--step", "5s"], "--start");
+    assert!(node.works(&["query", "quantile(2, depth)"]).contains("warning: PromQL warning: quantile"));
+}
+
+#[test]
 fn status_shows_the_members() {
     let node = Node::start(&["--zone", "attic"]);
     let text = node.works(&["status"]);

@@ -28,10 +28,10 @@ pub struct Node {
     pub client: SocketAddr,
     /// Where its peers' socket really is.
     pub peer: SocketAddr,
-    /// A command, with arguments, that the node's own command line follows.
-    pub wrapper: Vec<String>,
     /// Where StatsD lines go, if it was asked for.
     pub statsd: Option<SocketAddr>,
+    /// A command, with arguments, that the node's own command line follows.
+    pub wrapper: Vec<String>,
     extra: Vec<String>,
     child: Option<Child>,
 }
@@ -127,7 +127,22 @@ impl Node {
 
     /// GET of a path; status and body.
     pub async fn get(&self, path: &str) -> Option<(u16, String)> {
-        self.request(&format!("GET {path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n")).await
+        self.get_with(path, &[]).await
+    }
+
+    /// GET of a path with headers; status, headers and body in one text.
+    pub async fn get_with(&self, path: &str, headers: &[(&str, &str)]) -> Option<(u16, String)> {
+        let headers: String = headers.iter().map(|(name, value)| format!("{name}: {value}\r\n")).collect();
+        self.request(&format!("GET {path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n{headers}\r\n")).await
+    }
+
+    /// The same for a body that is no text: the head and the body.
+    pub async fn get_bytes(&self, path: &str, headers: &[(&str, &str)]) -> Option<(String, Vec<u8>)> {
+        let headers: String = headers.iter().map(|(name, value)| format!("{name}: {value}\r\n")).collect();
+        let request = format!("GET {path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n{headers}\r\n");
+        let answer = self.exchange(&request).await?;
+        let end = answer.windows(4).position(|bytes| bytes == b"\r\n\r\n")?;
+        Some((String::from_utf8(answer[..end].to_vec()).ok()?, answer[end + 4..].to_vec()))
     }
 
     /// POST of a body; status, headers and body in one text.
@@ -150,13 +165,18 @@ impl Node {
     }
 
     async fn request(&self, request: &str) -> Option<(u16, String)> {
+        let answer = String::from_utf8(self.exchange(request).await?).ok()?;
+        let status = answer.split(' ').nth(1)?.parse().ok()?;
+        Some((status, answer))
+    }
+
+    async fn exchange(&self, request: &str) -> Option<Vec<u8>> {
         let talk = async {
             let mut stream = TcpStream::connect(self.client).await.ok()?;
             stream.write_all(request.as_bytes()).await.ok()?;
-            let mut answer = String::new();
-            stream.read_to_string(&mut answer).await.ok()?;
-            let status = answer.split(' ').nth(1)?.parse().ok()?;
-            Some((status, answer))
+            let mut answer = Vec::new();
+            stream.read_to_end(&mut answer).await.ok()?;
+            Some(answer)
         };
         tokio::time::timeout(Duration::from_secs(5), talk).await.ok().flatten()
     }

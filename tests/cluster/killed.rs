@@ -41,7 +41,8 @@ fn batch(number: usize, begin_ms: i64) -> Vec<StreamPoints> {
     streams.map(|number| StreamPoints { stream: stream(number), points: points(number) }).collect()
 }
 
-fn digest(batch: &[StreamPoints]) -> Digest {
+/// The digest of a batch's points.
+pub fn digest(batch: &[StreamPoints]) -> Digest {
     let mut digest = Digest::default();
     for part in batch {
         let mix = StreamMix::new(&part.stream.id());
@@ -50,7 +51,8 @@ fn digest(batch: &[StreamPoints]) -> Digest {
     digest
 }
 
-fn joined(a: Digest, b: Digest) -> String {
+/// The digest of both, as a node tells it.
+pub fn joined(a: Digest, b: Digest) -> String {
     let mut sum = a;
     sum.merge(b);
     format!("{:032x}", sum.0)

@@ -26,6 +26,24 @@ fn too_many_samples_are_an_execution_error() {
 }
 
 #[test]
+fn too_many_series_are_an_execution_error() {
+    let error = refused("sum(m)", Options { series_max: 0, ..Options::default() });
+    assert_eq!(error.kind(), "execution");
+    assert!(
+        evaluate_instant(&memory(), "sum(m)", 0, Options { series_max: 1, ..Options::default() }).is_ok()
+    );
+}
+
+#[test]
+fn too_many_groups_are_an_execution_error() {
+    let options = Options { samples_max: 120, ..Options::default() };
+    let range = Range { start_ms: 0, end_ms: 99_000, step_ms: 1_000 };
+    let sum = |expr: &str| evaluate_range(&memory(), expr, range, options).map_err(|error| error.kind());
+    assert_eq!(sum("sum(m @ 0)").map(|_| ()), Err("execution"));
+    assert!(sum("group(m @ 0)").is_ok());
+}
+
+#[test]
 fn an_evaluation_stops_when_told() {
     let check = |stop, kind| {
         let asked = move || Some(stop);
@@ -78,5 +96,44 @@ fn times_at_the_ends_of_the_axis_are_only_empty() {
             let answer = evaluate_instant(&memory(), expr, at_ms, Options::default());
             assert!(answer.is_ok(), "{expr} at {at_ms}: {answer:?}");
         }
+    }
+}
+
+#[test]
+fn numbers_that_are_no_times_are_refused_or_empty() {
+    let numbers = [
+        "1e300",
+        "1e19",
+        "9223372036854775808",
+        "inf",
+        "nan",
+        "-1e300",
+        "-5",
+        "0",
+        "0.0001",
+        "1e-300",
+        "0x1p5",
+    ];
+    let frames = [
+        "m[N]",
+        "m offset N",
+        "m @ N",
+        "m[5m:N]",
+        "m[N:1m]",
+        "m[5m] offset -N",
+        "m[5m:1m] @ N",
+        "m offset Ny",
+        "m[Nw]",
+    ];
+    for expr in numbers.iter().flat_map(|number| frames.map(|frame| frame.replace('N', number))) {
+        for expr in [format!("count_over_time({expr})"), expr] {
+            if let Err(error) = evaluate_instant(&memory(), &expr, 10_000, Options::default()) {
+                assert!(matches!(error.kind(), "bad_data" | "execution"), "{expr}: {error:?}");
+            }
+        }
+    }
+    for text in ["inf", "nan", "-5", "1e300", "5", "", "1h30", "99999999999999999999y"] {
+        let duration = shoal_query::parse_duration_ms(text);
+        assert!(duration.is_none_or(|ms| ms >= 0), "{text}");
     }
 }

@@ -1,10 +1,10 @@
 //! Series in memory as a source, for scripts and properties.
 
 use std::collections::BTreeMap;
-use std::ops::RangeInclusive;
+use std::ops::{Range, RangeInclusive};
 
 use shoal_model::Matcher;
-use shoal_query::{Hint, LabelSet, Sample, Series, SeriesSource, SourceError};
+use shoal_query::{LabelSet, Sample, Selection, SeriesSource, SourceError};
 
 /// All series of a script so far.
 #[derive(Debug, Default)]
@@ -18,21 +18,39 @@ impl Memory {
 }
 
 impl SeriesSource for Memory {
-    fn select(
-        &self,
+    fn select<'s>(
+        &'s self,
         matchers: &[Matcher],
         range_ms: RangeInclusive<i64>,
-        _: Hint,
-    ) -> Result<Vec<Series>, SourceError> {
+    ) -> Result<Box<dyn Selection + 's>, SourceError> {
         let fits =
             |labels: &LabelSet| matchers.iter().all(|matcher| matcher.matches(labels.value(matcher.name())));
-        let series = |(labels, samples): (&LabelSet, &BTreeMap<i64, f64>)| Series {
-            labels: labels.clone(),
-            samples: samples.range(range_ms.clone()).map(|(t_ms, v)| Sample { t_ms: *t_ms, v: *v }).collect(),
-        };
-        if range_ms.is_empty() {
-            return Ok(Vec::new());
+        let series = self.0.iter().filter(|(labels, _)| !range_ms.is_empty() && fits(labels)).collect();
+        Ok(Box::new(Selected { series, range_ms }))
+    }
+}
+
+/// Some of the series.
+struct Selected<'m> {
+    series: Vec<(&'m LabelSet, &'m BTreeMap<i64, f64>)>,
+    range_ms: RangeInclusive<i64>,
+}
+
+impl Selection for Selected<'_> {
+    fn count(&self) -> usize {
+        self.series.len()
+    }
+
+    fn labels(&self, number: usize) -> LabelSet {
+        self.series[number].0.clone()
+    }
+
+    fn read(&self, numbers: Range<usize>, each: &mut dyn FnMut(usize, &[Sample])) -> Result<(), SourceError> {
+        for number in numbers {
+            let samples = self.series[number].1.range(self.range_ms.clone());
+            let samples: Vec<Sample> = samples.map(|(t_ms, v)| Sample { t_ms: *t_ms, v: *v }).collect();
+            each(number, &samples);
         }
-        Ok(self.0.iter().filter(|(labels, _)| fits(labels)).map(series).collect())
+        Ok(())
     }
 }

@@ -98,3 +98,26 @@ proptest! {
         }
     }
 }
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 4, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn threads_change_nothing(values in prop::collection::vec(-1e9..1e9_f64, 600..700), at_ms in 0..300_000_i64) {
+        let mut memory = Memory::default();
+        for (number, value) in values.iter().enumerate() {
+            let (a, b) = (format!("{}", number % 7), format!("{number}"));
+            let labels = LabelSet::new([("__name__", "m"), ("a", &a), ("b", &b)]);
+            let samples = [(0, *value), (60_000, value / 3.0), (120_000, value * 7.1)];
+            memory.add(labels, samples.map(|(t_ms, v)| Sample { t_ms, v }));
+        }
+        let alone = Options::default();
+        for threads in [2, 3, 16] {
+            let many = Options { threads: std::num::NonZero::new(threads), ..alone };
+            for expr in EXPRESSIONS {
+                let answers = [alone, many].map(|options| evaluate_instant(&memory, expr, at_ms, options));
+                prop_assert_eq!(format!("{:?}", &answers[0]), format!("{:?}", &answers[1]), "{}", expr);
+            }
+        }
+    }
+}

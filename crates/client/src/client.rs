@@ -20,6 +20,7 @@ use crate::address::{Address, AddressError};
 use crate::limits::DEADLINE;
 use crate::links::Links;
 use crate::members::{self, Members, Snapshot};
+use crate::query::{self, QueryAnswer, QueryOptions, When};
 use crate::read::{self, ReadAnswer, ReadOptions, Selection};
 use crate::roster::{NodeOrder, Roster};
 use crate::write::{self, WriteOptions, WriteReceipt};
@@ -173,6 +174,35 @@ impl Client {
                         .max_decoding_message_size(shoal_model::limits::MESSAGE_BYTES_MAX);
                     let reply = client.read(link.request(message)).await?;
                     read::answer(reply.into_inner(), node)
+                }
+            })
+            .await
+    }
+
+    /// What a PromQL expression comes to.
+    pub async fn query(
+        &self,
+        expression: &str,
+        when: When,
+        options: QueryOptions,
+    ) -> Result<QueryAnswer, CallError> {
+        let deadline = options.deadline;
+        self.shared
+            .call(deadline, move |node, link| {
+                let (expression, options) = (expression.to_owned(), options.clone());
+                async move {
+                    let mut client = QueryClient::new(link.channel.clone())
+                        .max_decoding_message_size(shoal_model::limits::MESSAGE_BYTES_MAX);
+                    let instant = |time| query::instant(&expression, time, &options);
+                    let reply = match when {
+                        When::Now => client.query(link.request(instant(None))).await,
+                        When::At(time) => client.query(link.request(instant(Some(time)))).await,
+                        When::Over { start, end, step } => {
+                            let message = query::range(&expression, (start, end, step), &options);
+                            client.query_range(link.request(message)).await
+                        }
+                    };
+                    query::answer(reply?.into_inner(), node)
                 }
             })
             .await

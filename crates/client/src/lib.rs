@@ -6,7 +6,7 @@
 //! - `roster`: the known nodes and the order in which to ask them (pure)
 //! - `links`: one lazily opened channel a node
 //! - [`client`]: calls with failover, and the members kept in view
-//! - [`mod@write`], [`read`], [`members`]: what the calls take and give
+//! - [`mod@write`], [`read`], [`query`], [`members`]: what the calls take and give
 //! - [`session`]: an application's counters and gauges, as one writer
 //! - [`recorder`]: the same behind the `metrics` facade
 //! - [`limits`]: every bound that is a constant, with its reason
@@ -20,6 +20,7 @@ mod fake;
 pub mod limits;
 mod links;
 pub mod members;
+pub mod query;
 pub mod read;
 pub mod recorder;
 mod roster;
@@ -29,6 +30,7 @@ pub mod write;
 pub use address::{Address, AddressError};
 pub use client::{BuildError, Builder, CallError, Client};
 pub use members::{Damage, Hole, Member, MemberState, Members, Repair, Snapshot};
+pub use query::{QueryAnswer, QueryOptions, QueryResult, QuerySeries, When};
 pub use read::{Part, ReadAnswer, ReadOptions, Selection, SeriesValue};
 pub use recorder::{InstallError, Installed, Recorder, RecorderConfig, install};
 pub use roster::NodeOrder;

@@ -9,7 +9,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
-use crate::commands::{Change, Forget, Keygen, Read, Snapshot, Status};
+use crate::commands::{Bench, Change, Forget, Keygen, Query, Read, Snapshot, Status};
 use crate::demo::Demo;
 use node::Node;
 
@@ -31,6 +31,9 @@ enum Command {
     Status(Status),
     /// Read the merged values of series
     Read(Read),
+    /// Evaluate a PromQL expression
+    #[command(after_help = "Example: shoal query 'sum by (job) (rate(requests_total[5m]))' --start 1h")]
+    Query(Query),
     /// Add to a series that counts
     #[command(after_help = "Example: shoal add 'requests_total{job=\"web\"}' 1")]
     Add(Change),
@@ -41,6 +44,11 @@ enum Command {
     Forget(Forget),
     /// Copy a running node's store into a directory of its machine
     Snapshot(Snapshot),
+    /// Load any remote write, StatsD or Prometheus server, and tell what it costs
+    #[command(
+        after_help = "Example: shoal bench --write http://127.0.0.1:7400/api/v1/write --query http://127.0.0.1:7400 --pid $(pidof shoal)"
+    )]
+    Bench(Box<Bench>),
     /// Make a new cluster key
     Keygen(Keygen),
 }
@@ -70,10 +78,12 @@ impl Command {
             Command::Demo(demo) => Ok(demo.run()?),
             Command::Status(status) => print(&block_on(status.run())??),
             Command::Read(read) => print(&block_on(read.run())??),
+            Command::Query(query) => print(&block_on(query.run())??),
             Command::Add(change) => print(&block_on(change.add())??),
             Command::Set(change) => print(&block_on(change.set())??),
             Command::Forget(forget) => print(&block_on(forget.run())??),
             Command::Snapshot(snapshot) => print(&block_on(snapshot.run())??),
+            Command::Bench(bench) => print(&block_on(bench.run())??),
             Command::Keygen(keygen) => print(&keygen.run()?),
         }
     }

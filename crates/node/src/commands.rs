@@ -1,10 +1,12 @@
 //! The commands that talk to a running cluster through the SDK, and `keygen`. Each returns the text to print;
 //! `--json` serves programs.
 
+mod bench;
 mod change;
 mod figure;
 mod forget;
 mod keygen;
+mod query;
 mod read;
 mod snapshot;
 mod status;
@@ -16,10 +18,12 @@ use shoal_client::{BuildError, CallError, Client};
 
 use crate::config::{ConfigError, read_tokens};
 
+pub(crate) use bench::Bench;
 pub(crate) use change::Change;
 pub(crate) use figure::{hex, value_text};
 pub(crate) use forget::Forget;
 pub(crate) use keygen::Keygen;
+pub(crate) use query::Query;
 pub(crate) use read::Read;
 pub(crate) use snapshot::Snapshot;
 pub(crate) use status::Status;
@@ -71,6 +75,9 @@ pub(crate) enum CommandError {
     /// What was typed names no series.
     #[error(transparent)]
     Selector(#[from] shoal_query::SelectorError),
+    /// A range of time lacks its begin.
+    #[error("--end and --step belong to a range: give its --start too")]
+    NoStart,
     /// A number that a series of this kind does not take.
     #[error("{0} cannot be added: an increment is a finite number, zero or more")]
     Increment(f64),

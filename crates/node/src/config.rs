@@ -14,6 +14,7 @@ use std::time::Duration;
 
 use shoal_transport::ClusterKeys;
 
+pub(crate) use duration::Span;
 pub(crate) use secrets::read_tokens;
 pub(crate) use typed::{LogFormat, TypedNode};
 
@@ -54,6 +55,8 @@ pub(crate) struct NodeConfig {
     pub(crate) statsd: Option<SocketAddr>,
     /// Upper bounds of the histograms that StatsD timers become, in ascending order.
     pub(crate) statsd_buckets: Vec<f64>,
+    /// The file with the jobs to scrape.
+    pub(crate) scrape: Option<PathBuf>,
     /// How long gossip remembers a node that is silent; `None` for as long as it can.
     pub(crate) gossip_grace: Option<Duration>,
 }

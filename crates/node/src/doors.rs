@@ -2,8 +2,9 @@
 //! asks the engine; what it refuses is counted by door and reason.
 
 mod access;
+mod asking;
 mod cluster;
-mod gathered;
+pub(crate) mod gathered;
 mod http;
 mod import;
 mod ingest;
@@ -22,6 +23,7 @@ use std::time::Duration;
 
 use crate::engine::Engine;
 
+pub use asking::Turns;
 pub use intake::Intake;
 pub use own::figures as own_figures;
 pub use refusals::{Door, Refusals};
@@ -36,10 +38,14 @@ pub struct Context {
     pub about: Arc<About>,
     /// What was accepted and refused so far.
     pub refusals: Arc<Refusals>,
+    /// The targets that are scraped.
+    pub scraped: Arc<crate::scrape::Board>,
     /// The requests in work.
     pub intake: Arc<Intake>,
     /// The transport, for its figures.
     pub mesh: shoal_transport::Mesh,
+    /// The turns of PromQL questions.
+    pub turns: Turns,
 }
 
 /// Facts about this node that do not change.

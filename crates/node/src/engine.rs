@@ -20,7 +20,7 @@ use thiserror::Error;
 use tokio::sync::{Semaphore, mpsc, oneshot, watch};
 
 pub use answer::{Answer, PartValue, Question, SeriesValue, Snapshot, TooManySeries};
-pub use lensed::{Lensed, shown_labels};
+pub use lensed::{Effort, Lensed, shown_labels};
 
 /// Requests that wait for the loop; doors wait when it is full.
 const MAILBOX: usize = 1024;
@@ -218,7 +218,7 @@ impl Engine {
     }
 
     /// The same once the writes that the tokens name are here.
-    async fn inspect_after<T: Send + 'static>(
+    pub async fn inspect_after<T: Send + 'static>(
         &self,
         tokens: Vec<FrameId>,
         work: impl FnOnce(Snapshot) -> T + Send + 'static,

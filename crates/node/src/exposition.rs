@@ -11,13 +11,12 @@ mod write;
 use std::collections::HashMap;
 
 use shoal_model::labels::METRIC_NAME;
-use shoal_model::limits::BATCH_STREAMS_MAX;
 use shoal_model::{Kind, LabelError, Labels, Point, Stream, StreamPoints, Writer};
 
 use families::Families;
 pub(crate) use line::Pair;
 use line::SyntaxError;
-pub(crate) use write::write_family;
+pub(crate) use write::{write_family, write_sample};
 
 /// Bytes of one line: labels at their limit with every character escaped, a value and a time.
 const LINE_BYTES_MAX: usize = 64 * 1024;
@@ -97,8 +96,7 @@ enum LineError {
 }
 
 /// Reads a text. Points without a time take `default_time_ms`; `shape` may change a sample's labels, and says as
-/// which kind it is taken, or `None` for not at all. Reading ends where there are more streams than any write may
-/// bring: such a text is refused whole by who admits it.
+/// which kind it is taken, or `None` for not at all.
 pub(crate) fn parse(
     text: &[u8],
     format: Format,
@@ -118,9 +116,6 @@ pub(crate) fn parse(
         lines = index + 1;
         if let Err(error) = reader.take_line(line, shape) {
             reader.refuse(lines, &error);
-        }
-        if reader.parsed.streams.len() > BATCH_STREAMS_MAX {
-            break;
         }
     }
     if format == Format::OpenMetrics && !reader.is_over {

@@ -21,7 +21,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{mpsc, watch};
 
 use crate::config::NodeConfig;
-use crate::doors::{self, About, Context, Intake, Refusals};
+use crate::doors::{self, About, Context, Intake, Refusals, Turns};
 use crate::engine::{Engine, Wiring};
 use directory::DataDirectory;
 use gathering::{Gathering, Sockets};
@@ -55,8 +55,10 @@ pub async fn run(config: NodeConfig) -> anyhow::Result<()> {
         engine: engine.clone(),
         about: Arc::new(about(&config, profile.clone())),
         refusals: Arc::new(Refusals::default()),
+        scraped: Arc::default(),
         intake: Arc::new(Intake::default()),
         mesh: mesh.clone(),
+        turns: Turns::default(),
     };
     let sockets = Sockets::bind(&config)?;
     directory.announce(listener.local_addr()?, mesh.local_addr(), sockets.statsd())?;

@@ -2,6 +2,7 @@
 //! once; both then walk the same evaluator, an instant being a grid of one step.
 
 use std::collections::BTreeMap;
+use std::num::NonZero;
 
 use promql_parser::parser::Expr;
 use promql_parser::parser::value::ValueType;
@@ -33,10 +34,14 @@ pub struct Options<'a> {
     pub lookback_ms: i64,
     /// The step of a subquery that names none, in ms; 1 minute as in Prometheus.
     pub subquery_step_ms: i64,
-    /// Samples that one query may read and make.
+    /// Samples that one query may read and make; 50 million as in Prometheus.
     pub samples_max: usize,
+    /// Series that one selector may fit.
+    pub series_max: usize,
     /// Steps of a range query; 11,000 as in Prometheus.
     pub steps_max: i64,
+    /// Threads that read the series of a selector with many; one where absent.
+    pub threads: Option<NonZero<usize>>,
     /// Asked now and then whether to go on.
     pub stop: &'a (dyn Fn() -> Option<Stop> + Sync),
 }
@@ -47,7 +52,9 @@ impl Default for Options<'_> {
             lookback_ms: 5 * 60 * 1000,
             subquery_step_ms: 60 * 1000,
             samples_max: 50_000_000,
+            series_max: 2_000_000,
             steps_max: 11_000,
+            threads: None,
             stop: &|| None,
         }
     }
@@ -71,10 +78,10 @@ pub fn evaluate_instant(
     at_ms: i64,
     options: Options<'_>,
 ) -> Result<Answer, QueryError> {
-    let expr = parse(text)?;
+    let expr = parsed(text)?;
     let plan = lower(&expr, Bounds { start_ms: at_ms, end_ms: at_ms })?;
     let grid = Grid::instant(at_ms);
-    let mut evaluator = Evaluator::new(source, options, false);
+    let mut evaluator = Evaluator::new(source, options, &plan, false);
     let value = match &plan {
         Node::Range { .. } | Node::Subquery(_) => {
             let windows = evaluator.windows(&plan, &grid)?;
@@ -98,11 +105,11 @@ pub fn evaluate_range(
     range: Range,
     options: Options<'_>,
 ) -> Result<Answer, QueryError> {
-    let expr = parse(text)?;
+    let expr = parsed(text)?;
     check_range(&expr, range, options.steps_max)?;
     let plan = lower(&expr, Bounds { start_ms: range.start_ms, end_ms: range.end_ms })?;
     let grid = Grid::over(range.start_ms, range.end_ms, range.step_ms);
-    let mut evaluator = Evaluator::new(source, options, true);
+    let mut evaluator = Evaluator::new(source, options, &plan, true);
     let rows = match evaluator.eval(&plan, &grid)? {
         Computed::Scalars(values) => vec![Row::new(LabelSet::empty(), values)],
         Computed::Rows(rows) => rows,
@@ -112,20 +119,34 @@ pub fn evaluate_range(
     Ok(evaluator.finish(value))
 }
 
-/// Parses an expression; the parser's tree, for doors that format or show it.
+/// Parses an expression that could be evaluated; the parser's tree, for doors that format or show it. It nests no
+/// deeper than a stack holds.
 pub fn parse(text: &str) -> Result<Expr, QueryError> {
+    let expr = parsed(text)?;
+    lower(&expr, Bounds { start_ms: 0, end_ms: 0 })?;
+    Ok(expr)
+}
+
+fn parsed(text: &str) -> Result<Expr, QueryError> {
     if text.len() > QUERY_BYTES_MAX {
         return Err(QueryError::bad(format!(
             "a query of {} bytes is over the limit of {QUERY_BYTES_MAX}",
             text.len()
         )));
     }
-    promql_parser::parser::parse(&accepted(text))
-        .map_err(|error| QueryError::bad(format!("parse error: {error}")))
+    let text = accepted(text);
+    // The parser panics where a number that stands for a duration is too large or too small for one.
+    let result = std::panic::catch_unwind(|| promql_parser::parser::parse(&text));
+    let result = result.unwrap_or_else(|_| Err("a duration is out of range".to_owned()));
+    result.map_err(|error| QueryError::bad(format!("parse error: {error}")))
 }
 
-/// A duration as PromQL writes it (`1m30s`), in ms.
+/// A duration as PromQL writes it (`1m30s`), or in seconds, in ms.
 pub fn parse_duration_ms(text: &str) -> Option<i64> {
+    if let Ok(seconds) = text.parse::<f64>() {
+        let ms = (seconds * 1000.0).round();
+        return (0.0..i64::MAX as f64).contains(&ms).then_some(ms as i64);
+    }
     let duration = promql_parser::util::parse_duration(text).ok()?;
     i64::try_from(duration.as_millis()).ok()
 }

@@ -7,27 +7,26 @@ mod fold;
 mod grid;
 mod matching;
 mod rank;
+mod reading;
 mod row;
 mod selectors;
 mod setops;
 mod windows;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::ops::RangeInclusive;
 use std::sync::Arc;
-
-use shoal_model::Matcher;
 
 use crate::engine::{Options, Stop};
 use crate::error::QueryError;
 use crate::functions;
 use crate::plan::Node;
-use crate::source::{Hint, Series, SeriesSource};
+use crate::source::{Selection, SeriesSource};
 use crate::value::{Answer, Value};
 
 pub(crate) use grid::Grid;
+pub(crate) use reading::Sink;
 pub(crate) use row::{ABSENT, Row, is_absent, merge_rows};
-pub(crate) use windows::Window;
+pub(crate) use windows::{Apply, Window};
 
 /// What a part of a plan gives: a number a step, or rows.
 #[derive(Debug)]
@@ -43,19 +42,27 @@ pub(crate) struct Evaluator<'a> {
     /// Whether this is a range query, in which order means nothing.
     pub(crate) is_range: bool,
     samples: usize,
-    fetched: BTreeMap<String, Arc<Vec<Series>>>,
+    /// Matchers that the query has in several places, and what was read for them.
+    repeated: BTreeSet<String>,
+    held: BTreeMap<String, Arc<dyn Selection + 'a>>,
     warnings: BTreeSet<String>,
     infos: BTreeSet<String>,
 }
 
 impl<'a> Evaluator<'a> {
-    pub(crate) fn new(source: &'a dyn SeriesSource, options: Options<'a>, is_range: bool) -> Self {
+    pub(crate) fn new(
+        source: &'a dyn SeriesSource,
+        options: Options<'a>,
+        plan: &Node,
+        is_range: bool,
+    ) -> Self {
         Self {
             source,
             options,
             is_range,
             samples: 0,
-            fetched: BTreeMap::new(),
+            repeated: plan.repeated_selectors(),
+            held: BTreeMap::new(),
             warnings: BTreeSet::new(),
             infos: BTreeSet::new(),
         }
@@ -71,16 +78,45 @@ impl<'a> Evaluator<'a> {
         self.check_stop()?;
         match node {
             Node::Number(value) => Ok(Computed::Scalars(vec![*value; grid.count])),
-            Node::Selector(selector) => Ok(Computed::Rows(self.last_values(selector, grid)?)),
+            Node::Selector(_) => self.gathered(node, grid),
             Node::Negate(inner) => self.negate(inner, grid),
             Node::Binary(binary) => self.binary(binary, grid),
             Node::Aggregate(aggregate) => Ok(Computed::Rows(self.aggregate(aggregate, grid)?)),
+            Node::Call { function, .. } if function.is_row_by_row() => self.gathered(node, grid),
             Node::Call { function, args } => functions::call(self, function, args, grid),
             Node::Text(_) => Err(QueryError::bad("a string is not allowed here")),
             Node::Range { .. } | Node::Subquery(_) => {
                 Err(QueryError::bad("a range vector is not allowed here"))
             }
         }
+    }
+
+    /// Evaluates a part that has to be an instant vector, and hands its rows on one by one: whoever only folds
+    /// them never holds them all.
+    pub(crate) fn each_row(
+        &mut self,
+        node: &Node,
+        grid: &Grid,
+        sink: &mut Sink<'_>,
+    ) -> Result<(), QueryError> {
+        match node {
+            Node::Selector(selector) => self.each_last_value(selector, grid, sink),
+            Node::Call { function, args } if function.is_row_by_row() => {
+                functions::each_row(self, function, args, grid, sink)
+            }
+            _ => self.rows(node, grid)?.into_iter().try_for_each(sink),
+        }
+    }
+
+    fn gathered(&mut self, node: &Node, grid: &Grid) -> Result<Computed, QueryError> {
+        let (mut rows, mut left) = (Vec::new(), self.left());
+        self.each_row(node, grid, &mut |row| {
+            left = left.checked_sub(grid.count).ok_or_else(too_many_samples)?;
+            rows.push(row);
+            Ok(())
+        })?;
+        self.charge(rows.len().saturating_mul(grid.count))?;
+        Ok(Computed::Rows(rows))
     }
 
     /// Evaluates a part that has to be an instant vector.
@@ -112,37 +148,15 @@ impl<'a> Evaluator<'a> {
         }
     }
 
-    /// The series of a selector, read from the source once a query.
-    pub(crate) fn fetch(
-        &mut self,
-        matchers: &[Matcher],
-        range_ms: RangeInclusive<i64>,
-        hint: Hint,
-    ) -> Result<Arc<Vec<Series>>, QueryError> {
-        let key = format!("{matchers:?} {range_ms:?} {hint:?}");
-        if let Some(series) = self.fetched.get(&key) {
-            return Ok(Arc::clone(series));
-        }
-        self.check_stop()?;
-        let mut series = self.source.select(matchers, range_ms, hint)?;
-        if !series.is_sorted_by(|a, b| a.labels < b.labels) {
-            series.sort_by(|a, b| a.labels.cmp(&b.labels));
-        }
-        self.charge(series.iter().map(|one| one.samples.len()).sum())?;
-        let series = Arc::new(series);
-        self.fetched.insert(key, Arc::clone(&series));
-        Ok(series)
-    }
-
     /// Counts samples read or made against the limit.
     pub(crate) fn charge(&mut self, samples: usize) -> Result<(), QueryError> {
         self.samples = self.samples.saturating_add(samples);
-        if self.samples > self.options.samples_max {
-            return Err(QueryError::execution(
-                "query processing would load too many samples into memory in query execution",
-            ));
-        }
-        Ok(())
+        if self.samples > self.options.samples_max { Err(too_many_samples()) } else { Ok(()) }
+    }
+
+    /// How many more samples may be read or made.
+    fn left(&self) -> usize {
+        self.options.samples_max.saturating_sub(self.samples)
     }
 
     /// Whether to go on.
@@ -169,4 +183,8 @@ impl<'a> Evaluator<'a> {
             self.warn(format!("quantile value should be between 0 and 1, got {shown}"));
         }
     }
+}
+
+fn too_many_samples() -> QueryError {
+    QueryError::execution("query processing would load too many samples into memory in query execution")
 }

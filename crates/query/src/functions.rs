@@ -14,7 +14,7 @@ mod regression;
 mod scalars;
 
 use crate::error::QueryError;
-use crate::eval::{Computed, Evaluator, Grid, Row, Window};
+use crate::eval::{Apply, Computed, Evaluator, Grid, Row, Sink};
 use crate::labels::LabelSet;
 use crate::plan::Node;
 
@@ -37,17 +37,24 @@ enum Body {
     /// Each value of a vector as a time, or the evaluation time.
     Date(fn(&Civil) -> f64),
     /// The samples of a range vector, with a scalar argument where the function has one.
-    Samples(fn(&Window<'_>) -> Option<f64>),
+    Samples(Apply),
     /// As above; what comes out is still a value of that metric.
-    SamplesNamed(fn(&Window<'_>) -> Option<f64>),
+    SamplesNamed(Apply),
     /// As above, for counters only: says so where a name does not look like one.
-    Counter(fn(&Window<'_>) -> Option<f64>),
+    Counter(Apply),
     /// As above; the scalar argument is a quantile, and says so where it is none.
-    Quantile(fn(&Window<'_>) -> Option<f64>),
+    Quantile(Apply),
     /// Native histograms only, of which there are none: gives nothing, as Prometheus does for plain values.
     Nothing,
     /// Whatever it likes.
     Evaluation(Evaluation),
+}
+
+impl Function {
+    /// Whether each row of a call is made of one row, or of one series, alone.
+    pub(crate) fn is_row_by_row(&self) -> bool {
+        !matches!(self.body, Body::ValueWith(_) | Body::Date(_) | Body::Evaluation(_))
+    }
 }
 
 type Evaluation = fn(&mut Evaluator<'_>, &[Node], &Grid) -> Result<Computed, QueryError>;
@@ -153,19 +160,44 @@ pub(crate) fn call(
     grid: &Grid,
 ) -> Result<Computed, QueryError> {
     match &function.body {
-        Body::Value(apply) => {
-            let mut rows = evaluator.rows(argument(args, 0)?, grid)?;
-            rows.iter_mut().for_each(|row| row.map(apply));
-            Ok(Computed::Rows(rows))
-        }
         Body::ValueWith(apply) => value_with(evaluator, *apply, args, grid),
         Body::Date(part) => dates(evaluator, *part, args, grid),
-        Body::Samples(apply) => samples(evaluator, *apply, Kept::Values, args, grid),
-        Body::SamplesNamed(apply) => samples(evaluator, *apply, Kept::Names, args, grid),
-        Body::Counter(apply) => samples(evaluator, *apply, Kept::Counters, args, grid),
-        Body::Quantile(apply) => samples(evaluator, *apply, Kept::Quantiles, args, grid),
-        Body::Nothing => Ok(Computed::Rows(Vec::new())),
         Body::Evaluation(evaluate) => evaluate(evaluator, args, grid),
+        _ => {
+            let mut rows = Vec::new();
+            each_row(evaluator, function, args, grid, &mut |row| {
+                rows.push(row);
+                Ok(())
+            })?;
+            Ok(Computed::Rows(rows))
+        }
+    }
+}
+
+/// Evaluates a call of which each row is made of one row, or of one series.
+pub(crate) fn each_row(
+    evaluator: &mut Evaluator<'_>,
+    function: &'static Function,
+    args: &[Node],
+    grid: &Grid,
+    sink: &mut Sink<'_>,
+) -> Result<(), QueryError> {
+    match &function.body {
+        Body::Value(apply) => evaluator.each_row(argument(args, 0)?, grid, &mut |mut row| {
+            row.map(apply);
+            sink(row)
+        }),
+        Body::Samples(apply) => samples(evaluator, (*apply, Kept::Values), args, grid, sink),
+        Body::SamplesNamed(apply) => samples(evaluator, (*apply, Kept::Names), args, grid, sink),
+        Body::Counter(apply) => samples(evaluator, (*apply, Kept::Counters), args, grid, sink),
+        Body::Quantile(apply) => samples(evaluator, (*apply, Kept::Quantiles), args, grid, sink),
+        Body::Nothing => Ok(()),
+        Body::ValueWith(_) | Body::Date(_) | Body::Evaluation(_) => {
+            match call(evaluator, function, args, grid)? {
+                Computed::Rows(rows) => rows.into_iter().try_for_each(sink),
+                Computed::Scalars(_) => Err(QueryError::bad("expected type instant vector, got scalar")),
+            }
+        }
     }
 }
 
@@ -229,11 +261,11 @@ enum Kept {
 
 fn samples(
     evaluator: &mut Evaluator<'_>,
-    apply: fn(&Window<'_>) -> Option<f64>,
-    kept: Kept,
+    (apply, kept): (Apply, Kept),
     args: &[Node],
     grid: &Grid,
-) -> Result<Computed, QueryError> {
+    sink: &mut Sink<'_>,
+) -> Result<(), QueryError> {
     let is_range = |node: &&Node| matches!(node, Node::Range { .. } | Node::Subquery(_));
     let range = args.iter().find(is_range).ok_or_else(|| QueryError::bad("a range vector is missing"))?;
     let arguments = match args.iter().find(|node| !is_range(node)) {
@@ -243,22 +275,16 @@ fn samples(
     if kept == Kept::Quantiles {
         evaluator.check_quantiles(&arguments);
     }
-    let windows = evaluator.windows(range, grid)?;
-    let mut rows = Vec::with_capacity(windows.series.len());
-    for one in &windows.series {
-        evaluator.check_stop()?;
-        let values = windows.values(&one.series.samples, grid, &arguments, apply);
-        let drops_name = one.drops_name || kept != Kept::Names;
-        let row = Row { labels: one.series.labels.clone(), drops_name, values };
+    let mut names = counters::Names::default();
+    evaluator.each_window(range, grid, (apply, &arguments), &mut |mut row| {
+        row.drops_name |= kept != Kept::Names;
         if kept == Kept::Counters {
-            counters::check_name(evaluator, &row.labels);
+            names.see(&row.labels);
         }
-        if !row.is_empty() {
-            evaluator.charge(grid.count)?;
-            rows.push(row);
-        }
-    }
-    Ok(Computed::Rows(rows))
+        sink(row)
+    })?;
+    names.tell(evaluator);
+    Ok(())
 }
 
 #[cfg(test)]

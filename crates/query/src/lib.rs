@@ -35,5 +35,5 @@ pub use functions::function_names;
 pub use labels::LabelSet;
 pub use promql_parser::parser::Expr;
 pub use selector::{SelectorError, parse_selector, parse_series};
-pub use source::{Hint, Sample, Series, SeriesSource, SourceError};
+pub use source::{Sample, Selection, Series, SeriesSource, SourceError};
 pub use value::{Answer, Element, Value, format_value};

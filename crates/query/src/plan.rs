@@ -3,6 +3,8 @@
 
 mod lower;
 
+use std::collections::BTreeSet;
+
 use shoal_model::Matcher;
 
 use crate::functions::Function;
@@ -21,6 +23,39 @@ pub(crate) enum Node {
     Binary(Binary),
     Aggregate(Aggregate),
     Call { function: &'static Function, args: Vec<Node> },
+}
+
+impl Node {
+    /// The matchers that selectors in several places have, as texts.
+    pub(crate) fn repeated_selectors(&self) -> BTreeSet<String> {
+        let mut seen = BTreeSet::new();
+        let mut repeated = BTreeSet::new();
+        self.each_selector(&mut |selector| {
+            let matchers = format!("{:?}", selector.matchers);
+            if !seen.insert(matchers.clone()) {
+                repeated.insert(matchers);
+            }
+        });
+        repeated
+    }
+
+    fn each_selector(&self, each: &mut impl FnMut(&Selector)) {
+        match self {
+            Node::Number(_) | Node::Text(_) => {}
+            Node::Selector(selector) | Node::Range { selector, .. } => each(selector),
+            Node::Subquery(subquery) => subquery.expr.each_selector(each),
+            Node::Negate(inner) => inner.each_selector(each),
+            Node::Binary(binary) => {
+                binary.left.each_selector(each);
+                binary.right.each_selector(each);
+            }
+            Node::Aggregate(aggregate) => {
+                let parts = aggregate.param.iter().chain([&aggregate.expr]);
+                parts.for_each(|part| part.each_selector(each));
+            }
+            Node::Call { args, .. } => args.iter().for_each(|arg| arg.each_selector(each)),
+        }
+    }
 }
 
 /// Which series, and at which time: `at` or the evaluation time, less `offset`.

@@ -1,7 +1,8 @@
-//! Where series come from: one trait, so that the evaluator knows no store, no writer and no kind. What it is
-//! given has gone through the lenses; stale markers are still in it.
+//! Where series come from: two traits, so that the evaluator knows no store, no writer and no kind. What it is
+//! given has gone through the lenses; stale markers are still in it. Selecting is apart from reading, so that a
+//! query holds the samples of a few series at a time.
 
-use std::ops::RangeInclusive;
+use std::ops::{Range, RangeInclusive};
 
 use shoal_model::Matcher;
 
@@ -31,30 +32,31 @@ pub struct Series {
     pub samples: Vec<Sample>,
 }
 
-/// What the evaluator will do with the samples: a source may leave out what cannot be seen that way.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Hint {
-    /// Distance of the evaluation times in ms; 0 where there is only one.
-    pub step_ms: i64,
-    /// How far back each evaluation time sees, in ms, its left end excluded.
-    pub window_ms: i64,
-    /// Whether only the last sample of each window counts.
-    pub last_only: bool,
-}
-
 /// The source could not answer. It is the node's fault, not the query's; a retry may succeed.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("the series could not be read: {0}")]
 pub struct SourceError(pub String);
 
 /// Gives series by matchers. The same call on the same source gives the same answer to the bit.
-pub trait SeriesSource {
-    /// All series that fit all matchers, with their samples in a range of time (both ends included), in order of
-    /// labels, no label set twice. Series without a sample in the range may be left out.
-    fn select(
-        &self,
+pub trait SeriesSource: Sync {
+    /// All series that fit all matchers and may have samples in a range of time (both ends included), in order of
+    /// labels, no label set twice. Their samples are read later, some series at a time.
+    fn select<'s>(
+        &'s self,
         matchers: &[Matcher],
         range_ms: RangeInclusive<i64>,
-        hint: Hint,
-    ) -> Result<Vec<Series>, SourceError>;
+    ) -> Result<Box<dyn Selection + 's>, SourceError>;
+}
+
+/// Series that were selected, by number from 0 on in order of labels. Several threads may read at once.
+pub trait Selection: Sync {
+    /// How many there are.
+    fn count(&self) -> usize;
+
+    /// The labels of a series, the metric name among them.
+    fn labels(&self, number: usize) -> LabelSet;
+
+    /// Hands out the samples in the selection's range of some series, in order of number: each series once with
+    /// all it has, perhaps none, in order of time, no time twice. Reading many at once is cheaper.
+    fn read(&self, numbers: Range<usize>, each: &mut dyn FnMut(usize, &[Sample])) -> Result<(), SourceError>;
 }

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use shoal_model::{Incarnation, NodeId, Origin};
-use shoal_store::bytes::{Malformed, Reader, put_block, put_varint};
+use shoal_store::bytes::{Malformed, Reader, put_block, put_signed, put_varint};
 
 /// Bytes of a name or zone in a record.
 const NAME_BYTES_MAX: usize = 256;
@@ -56,6 +56,8 @@ pub struct Member {
     pub name: String,
     /// Its failure domain.
     pub zone: String,
+    /// The wall clock of who wrote the record, in ms.
+    pub at_ms: i64,
 }
 
 impl Member {
@@ -69,6 +71,7 @@ impl Member {
         put_varint(&mut out, u64::from(self.round));
         put_block(&mut out, self.name.as_bytes());
         put_block(&mut out, self.zone.as_bytes());
+        put_signed(&mut out, self.at_ms);
         out
     }
 
@@ -83,24 +86,29 @@ impl Member {
             let text = std::str::from_utf8(bytes).map_err(|_| Malformed)?;
             if text.len() > NAME_BYTES_MAX { Err(Malformed) } else { Ok(text.to_owned()) }
         };
-        Ok(Self { incarnation, round, status, node, origin, name: text()?, zone: text()? })
+        let (name, zone) = (text()?, text()?);
+        Ok(Self { incarnation, round, status, node, origin, name, zone, at_ms: reader.signed()? })
     }
 
     /// The record that gives this member up.
-    pub fn forgotten(&self) -> Self {
-        Self { status: Status::Forgotten, ..self.clone() }
+    pub fn forgotten(&self, at_ms: i64) -> Self {
+        Self { status: Status::Forgotten, at_ms, ..self.clone() }
     }
 }
 
-/// All nodes that ever belonged, each with its greatest record.
+/// All nodes that ever belonged, each with its greatest record, and when each of their lives began.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Members {
     nodes: BTreeMap<NodeId, Member>,
+    lives: BTreeMap<(NodeId, Incarnation), (Origin, i64)>,
 }
 
 impl Members {
     /// Joins a record in; true if it changed what is known.
     pub fn join(&mut self, member: Member) -> bool {
+        let life = (member.origin, member.at_ms);
+        let known = self.lives.entry((member.node, member.incarnation)).or_insert(life);
+        *known = life.min(*known);
         match self.nodes.get_mut(&member.node) {
             Some(known) if *known >= member => false,
             Some(known) => {
@@ -129,6 +137,52 @@ impl Members {
         self.nodes.values().filter(|member| member.status == Status::Joined)
     }
 
+    /// The origins that write no more, each with when that was known: its node began its next life, left, or was
+    /// forgotten.
+    pub fn closed(&self) -> impl Iterator<Item = (Origin, i64)> + '_ {
+        let lives = self.lives.iter();
+        let next = self.lives.iter().skip(1).map(Some).chain([None]);
+        lives.zip(next).filter_map(|(((node, incarnation), (origin, _)), next)| {
+            let next = next.filter(|((next, _), _)| next == node).map(|(_, (_, began_ms))| *began_ms);
+            let member = self.of(*node)?;
+            let is_over = member.incarnation == *incarnation && member.status != Status::Joined;
+            Some((*origin, next.or(is_over.then_some(member.at_ms))?))
+        })
+    }
+
+    /// Records that make up all that is known, for whoever begins without them.
+    pub fn records(&self) -> impl Iterator<Item = Member> + '_ {
+        let past = self.lives.iter().filter_map(|((node, incarnation), (origin, at_ms))| {
+            let latest = self.of(*node)?;
+            let (node, incarnation, origin, at_ms) = (*node, *incarnation, *origin, *at_ms);
+            let past = Member {
+                incarnation,
+                round: 0,
+                status: Status::Joined,
+                node,
+                origin,
+                name: String::new(),
+                zone: String::new(),
+                at_ms,
+            };
+            // The first record of the present life says when that began.
+            (past < *latest).then_some(past)
+        });
+        past.chain(self.nodes.values().cloned())
+    }
+
+    /// Lets go of lives that ended before a time: nobody names their origins any more.
+    pub fn forget_lives_before(&mut self, ms: i64) {
+        let old: Vec<Origin> =
+            self.closed().filter(|(_, at_ms)| *at_ms < ms).map(|(origin, _)| origin).collect();
+        let is_present = |nodes: &BTreeMap<NodeId, Member>, node: &NodeId, incarnation: &Incarnation| {
+            nodes.get(node).is_some_and(|member| member.incarnation == *incarnation)
+        };
+        self.lives.retain(|(node, incarnation), (origin, _)| {
+            is_present(&self.nodes, node, incarnation) || !old.contains(origin)
+        });
+    }
+
     /// Every node that ever belonged, in order of id.
     pub fn iter(&self) -> impl Iterator<Item = &Member> {
         self.nodes.values()
@@ -143,10 +197,12 @@ mod tests {
     prop_compose! {
         fn member()(
             incarnation in 0_u64..3, round in 0_u32..2, status in 1_u8..4, node in 0_u8..3, name in "[a-c]{0,2}",
+            at_ms in 0_i64..9,
         ) -> Member {
             let status = Status::from_code(status).unwrap();
             let (node, origin) = (NodeId([node; 16]), Origin([incarnation as u8; 16]));
-            Member { incarnation: Incarnation(incarnation), round, status, node, origin, name, zone: String::new() }
+            let (incarnation, zone) = (Incarnation(incarnation), String::new());
+            Member { incarnation, round, status, node, origin, name, zone, at_ms }
         }
     }
 
@@ -160,6 +216,8 @@ mod tests {
             };
             let expected = fold(&mut records.iter());
             prop_assert_eq!(&fold(&mut records.iter().rev().chain(&records)), &expected);
+            let again: Vec<_> = expected.records().collect();
+            prop_assert_eq!(&fold(&mut again.iter()), &expected);
         }
 
         #[test]
@@ -174,6 +232,30 @@ mod tests {
     }
 
     #[test]
+    fn an_origin_is_closed_when_its_node_lives_again_or_leaves() {
+        let life = |incarnation: u64, status, at_ms| Member {
+            incarnation: Incarnation(incarnation),
+            round: 0,
+            status,
+            node: NodeId([1; 16]),
+            origin: Origin([incarnation as u8; 16]),
+            name: "a".into(),
+            zone: String::new(),
+            at_ms,
+        };
+        let mut members = Members::default();
+        members.join(life(3, Status::Joined, 30));
+        members.join(life(1, Status::Joined, 10));
+        members.join(life(2, Status::Joined, 20));
+        let closed = |members: &Members| members.closed().collect::<Vec<_>>();
+        assert_eq!(closed(&members), [(Origin([1; 16]), 20), (Origin([2; 16]), 30)]);
+        members.join(life(3, Status::Left, 35));
+        assert_eq!(closed(&members).last(), Some(&(Origin([3; 16]), 35)));
+        members.forget_lives_before(30);
+        assert_eq!(closed(&members), [(Origin([2; 16]), 30), (Origin([3; 16]), 35)]);
+    }
+
+    #[test]
     fn a_forgotten_node_counts_again_in_its_next_life_or_round() {
         let mut members = Members::default();
         let joined = Member {
@@ -184,12 +266,13 @@ mod tests {
             origin: Origin([1; 16]),
             name: "a".into(),
             zone: String::new(),
+            at_ms: 5,
         };
         members.join(joined.clone());
-        members.join(joined.forgotten());
+        members.join(joined.forgotten(9));
         assert!(!members.join(joined.clone()) && !members.counts(joined.node));
         assert!(members.join(Member { round: 1, ..joined.clone() }) && members.counts(joined.node));
-        members.join(Member { round: 1, ..joined.forgotten() });
+        members.join(Member { round: 1, ..joined.forgotten(9) });
         assert!(members.join(Member { incarnation: Incarnation(2), ..joined }));
     }
 }

@@ -7,10 +7,11 @@ mod membership;
 mod messages;
 mod pushing;
 mod repairing;
+mod retiring;
 mod status;
 mod timers;
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::io;
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -122,6 +123,8 @@ pub enum Event {
         /// How long it took.
         took: Duration,
     },
+    /// A frame is lost: no member has it, and its points are given up.
+    Voided(shoal_store::FrameId),
     /// It could not go on; it is begun anew with another node, or later.
     RepairGivenUp {
         /// From which node.
@@ -168,6 +171,8 @@ pub struct Counters {
     pub frames_known: u64,
     /// Pulls sent.
     pub pulls: u64,
+    /// Frames given up because no member had them.
+    pub frames_voided: u64,
 }
 
 /// The replication state machine of one node.
@@ -186,6 +191,8 @@ pub struct Replica {
     loans: BTreeMap<Origin, lending::Loan>,
     repairs: repairing::Repairs,
     jobs: VecDeque<Job>,
+    /// Origins that are over, as of the last look.
+    retired: BTreeSet<Origin>,
     rng: SmallRng,
     transmits: VecDeque<Transmit>,
     events: VecDeque<Event>,
@@ -217,6 +224,7 @@ impl Replica {
             loans: BTreeMap::new(),
             repairs: Default::default(),
             jobs: VecDeque::new(),
+            retired: BTreeSet::new(),
             transmits: VecDeque::new(),
             events: VecDeque::new(),
             counters: Counters::default(),

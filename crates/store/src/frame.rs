@@ -76,6 +76,8 @@ impl Tag {
     pub const HISTOGRAMS: Tag = Tag(6);
     /// A change of membership, which replication reads.
     pub const MEMBER: Tag = Tag(7);
+    /// Nothing: the frame stands for one that is lost.
+    pub const VOID: Tag = Tag(8);
 }
 
 /// One record of a frame.

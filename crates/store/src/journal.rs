@@ -195,6 +195,15 @@ impl Journal {
         numbers.into_iter().find_map(|number| self.find_in(number, id))
     }
 
+    /// Lists a frame no more: its bytes have rotted.
+    pub fn forget(&mut self, id: FrameId) {
+        for segment in self.segments.values_mut() {
+            if let Some(index) = &mut segment.index {
+                index.frames.remove(&id);
+            }
+        }
+    }
+
     /// The first frame of an origin that is still in the journal.
     pub fn first_of(&self, origin: Origin) -> Option<u64> {
         self.segments.values().filter_map(|segment| segment.spans.get(&origin)).map(|(first, _)| *first).min()

@@ -40,10 +40,10 @@ pub struct Manifest {
     pub blocks: Vec<Meta>,
     /// What is damaged.
     pub damage: DamageMarks,
-    /// How new the points of the journal's segments are.
-    pub ages: Ages,
     /// What is owed.
     pub debt: Option<Debt>,
+    /// How new the points of the journal's segments are.
+    pub ages: Ages,
     /// The number of the base, 0 for none.
     pub base: u64,
     /// The number of the next block.
@@ -63,8 +63,8 @@ impl Default for Manifest {
             tables: Extent::default(),
             blocks: Vec::new(),
             damage: DamageMarks::default(),
-            ages: Ages::default(),
             debt: None,
+            ages: Ages::default(),
             base: 0,
             next_block: 0,
             horizon_ms: i64::MIN,
@@ -113,8 +113,8 @@ impl Manifest {
         put_varint(&mut out, self.blocks.len() as u64);
         self.blocks.iter().for_each(|meta| meta.put(&mut out));
         self.damage.put(&mut out);
-        self.ages.put(&mut out);
         Debt::put(self.debt.as_ref(), &mut out);
+        self.ages.put(&mut out);
         let checksum = crc32c::crc32c(&out);
         out.extend_from_slice(&checksum.to_le_bytes());
         out
@@ -138,8 +138,8 @@ impl Manifest {
             .collect::<Result<_, _>>()?;
         let blocks = (0..reader.count()?).map(|_| Meta::take(&mut reader)).collect::<Result<_, _>>()?;
         let damage = DamageMarks::take(&mut reader)?;
-        let ages = Ages::take(&mut reader)?;
         let debt = Debt::take(&mut reader)?;
+        let ages = Ages::take(&mut reader)?;
         if !reader.is_empty() {
             return Err(Malformed);
         }
@@ -152,8 +152,8 @@ impl Manifest {
             tables,
             blocks,
             damage,
-            ages,
             debt,
+            ages,
             base,
             next_block,
             horizon_ms,

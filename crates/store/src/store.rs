@@ -90,6 +90,15 @@ pub enum Hole {
     Rot,
     /// Its bytes are there, but table entries that it needs are not.
     NoTable(Location),
+    /// Its bytes have rotted after its points were read: they are in memory, and the next flush makes them durable.
+    Unread(Location),
+}
+
+impl Hole {
+    /// Whether the frame's points are missing here.
+    pub fn lacks_points(self) -> bool {
+        !matches!(self, Hole::Unread(_))
+    }
 }
 
 /// What an operator may trade.
@@ -160,8 +169,9 @@ pub struct Store {
     findings: Findings,
     snapshotting: snapshotting::Snapshotting,
     scrubbing: scrubbing::Scrubbing,
+    /// Loans and origins of which nothing more comes: their tables go with their last frame.
+    ended: BTreeSet<Origin>,
     sweeping: sweeping::Sweeping,
-    ended_loans: BTreeSet<Origin>,
 }
 
 impl Store {
@@ -204,6 +214,11 @@ impl Store {
         self.without_holes(&self.applied)
     }
 
+    /// The oldest millisecond that reads see.
+    pub fn horizon_ms(&self) -> i64 {
+        self.horizon_ms
+    }
+
     /// How far an origin's frames are durable here and can be served.
     pub fn held_of(&self, origin: Origin) -> u64 {
         self.below_holes(origin, self.synced.get(origin))
@@ -216,8 +231,8 @@ impl Store {
 
     /// What answers hash: two nodes with the same hash give the same answer to the same question.
     pub fn answer_hash(&self) -> u128 {
-        let hole = |id: &FrameId| entry_fingerprint(id.origin, id.seq).rotate_left(64);
-        let hash = self.holes.keys().map(hole).fold(self.applied.fingerprint(), u128::wrapping_add);
+        let hole = |id: FrameId| entry_fingerprint(id.origin, id.seq).rotate_left(64);
+        let hash = self.lacking().map(hole).fold(self.applied.fingerprint(), u128::wrapping_add);
         // What is damaged differs from node to node, even where the marks are alike.
         let damage = self.manifest.damage.iter().map(|mark| {
             let seq =
@@ -320,6 +335,11 @@ impl Store {
             return frontier.clone();
         }
         Frontier::from_entries(frontier.iter().map(|(origin, seq)| (origin, self.below_holes(origin, seq))))
+    }
+
+    /// The frames whose points are missing here.
+    fn lacking(&self) -> impl Iterator<Item = FrameId> + '_ {
+        self.holes.iter().filter(|(_, hole)| hole.lacks_points()).map(|(id, _)| *id)
     }
 
     fn below_holes(&self, origin: Origin, seq: u64) -> u64 {

@@ -1,6 +1,8 @@
 //! What a reader sees: the points that were there when the view was taken, whatever is written, flushed or merged
 //! meanwhile. Views are cheap, and no writer waits for one.
 
+mod presence;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::RangeInclusive;
 use std::sync::Arc;

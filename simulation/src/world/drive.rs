@@ -175,6 +175,9 @@ impl World {
             Told::Repaired { points, .. } => {
                 self.trace.tell(self.now, &format!("n{node} has fetched {points} points"));
             }
+            Told::Voided(id) => {
+                self.trace.tell(self.now, &format!("n{node} gives up frame {} of {}", id.seq, id.origin));
+            }
             Told::RepairGivenUp { reason, .. } => {
                 self.trace.tell(self.now, &format!("n{node} fetches from another: {reason}"));
             }

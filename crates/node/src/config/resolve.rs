@@ -59,6 +59,7 @@ impl TypedNode {
             gossip_grace: self.gossip_grace.map(|span| span.0),
             self_metrics: self_metrics(self.self_metrics.unwrap_or(SELF_METRICS))?,
             statsd: self.statsd,
+            scrape: self.scrape,
             statsd_buckets: buckets(self.statsd_buckets.unwrap_or_else(|| STATSD_BUCKETS.to_vec()))?,
         })
     }

@@ -99,6 +99,10 @@ pub(crate) struct TypedNode {
     #[arg(long, value_name = "DURATION", env = "SHOAL_GOSSIP_GRACE", hide_env_values = true, hide = true)]
     pub(crate) gossip_grace: Option<Span>,
 
+    /// Prometheus' scrape_configs (YAML); the same on every node, which share the targets
+    #[arg(long, value_name = "FILE", env = "SHOAL_SCRAPE", hide_env_values = true)]
+    pub(crate) scrape: Option<PathBuf>,
+
     /// What to log to stderr: error, warn, info, debug, trace, or a filter such as info,shoal=debug [default: info]
     #[arg(long, value_name = "FILTER", env = "SHOAL_LOG", hide_env_values = true)]
     pub(crate) log: Option<String>,
@@ -141,6 +145,7 @@ impl TypedNode {
             self_metrics: self.self_metrics.or(other.self_metrics),
             statsd: self.statsd.or(other.statsd),
             statsd_buckets: self.statsd_buckets.or(other.statsd_buckets),
+            scrape: self.scrape.or(other.scrape),
             gossip_grace: self.gossip_grace.or(other.gossip_grace),
             log: self.log.or(other.log),
             log_format: self.log_format.or(other.log_format),

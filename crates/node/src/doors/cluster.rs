@@ -60,6 +60,7 @@ pub(super) fn members(context: &Context, status: EngineStatus) -> v1::MembersRep
         seq: id.seq,
         reason: match hole {
             Hole::Rot => "it has rotted on disk".to_owned(),
+            Hole::Unread(_) => "it has rotted on disk, but its points are here".to_owned(),
             Hole::NoTable(_) => "the table of its streams is missing".to_owned(),
         },
     };

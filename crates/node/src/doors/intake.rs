@@ -32,8 +32,9 @@ const RETRY_AFTER: HeaderValue = HeaderValue::from_static("1");
 const BUSY: &str =
     "this node has as many requests in work as it can hold: try again later or at another node";
 /// Paths that tell how the node fares.
-const ALWAYS_OPEN: [&str; 5] =
-    ["/-/", "/metrics", "/api/v1/cluster", "/grpc.health.v1.Health/", "/shoal.v1.Cluster/"];
+const ALWAYS_OPEN: [&str; 2] = ["/metrics", "/api/v1/cluster"];
+/// What such paths begin with.
+const ALWAYS_OPEN_BELOW: [&str; 3] = ["/-/", "/grpc.health.v1.Health/", "/shoal.v1.Cluster/"];
 
 /// The budget, and what is spent of it.
 #[derive(Debug, Default)]
@@ -124,7 +125,8 @@ impl Drop for Charge {
 
 /// Lets a request in while there is room for it.
 pub(super) async fn measure(State(intake): State<Arc<Intake>>, request: Request, next: Next) -> Response {
-    if ALWAYS_OPEN.iter().any(|path| request.uri().path().starts_with(path)) {
+    let path = request.uri().path();
+    if ALWAYS_OPEN.contains(&path) || ALWAYS_OPEN_BELOW.iter().any(|below| path.starts_with(below)) {
         return next.run(request).await;
     }
     let is_grpc = access::is_grpc(request.headers());

@@ -118,13 +118,19 @@ fn links(status: &Status) -> Vec<Figure> {
 }
 
 fn replication(status: &Status) -> Vec<Figure> {
-    let Counters { frames_applied, frames_known, pulls } = status.counters;
+    let Counters { frames_applied, frames_known, pulls, frames_voided } = status.counters;
     let outcome = |outcome: &str| vec![("outcome", outcome.to_owned())];
     const FRAMES: &str = "Frames of other nodes by what became of them.";
     let mut figures = vec![
         counter("shoal_replication_frames_total", FRAMES, outcome("applied"), frames_applied),
         counter("shoal_replication_frames_total", FRAMES, outcome("known"), frames_known),
         counter("shoal_replication_pulls_total", "Pulls sent.", vec![], pulls),
+        counter(
+            "shoal_replication_frames_lost_total",
+            "Frames given up because no member had them.",
+            vec![],
+            frames_voided,
+        ),
     ];
     let faults = status.faults.iter().map(|(node, fault, count)| {
         let labels = vec![("node", node.to_string()), ("reason", fault.word().to_owned())];

@@ -2,28 +2,28 @@
 //! own, and answers in Prometheus' form. What a client no longer waits for is given up.
 
 mod empty;
+mod federate;
 mod json;
 mod params;
+mod reply;
 mod series;
+mod targets;
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use axum::Router;
 use axum::extract::State;
 use axum::http::StatusCode;
-use axum::response::Response;
+use axum::response::{IntoResponse, Response};
 use axum::routing::get;
-use shoal_query::{Answer, Options, QueryError, Range, Stop, evaluate_instant, evaluate_range};
+use shoal_query::{QueryError, Range};
 
+use super::asking::{Expression, Moment, Terms, Unanswered, When, ask};
 use super::{Context, http, wall_ms};
-use crate::engine::{Lensed, ReadError, Snapshot};
 
+use json::Explained;
 use params::{BadParam, Params};
-
-/// How long a query may take that names no `timeout`, as in Prometheus.
-const TIMEOUT: Duration = Duration::from_secs(120);
+use reply::{Form, Reply};
 
 /// The routes of the API.
 pub(super) fn routes() -> Router<Context> {
@@ -39,15 +39,18 @@ pub(super) fn routes() -> Router<Context> {
         .route("/api/v1/metadata", get(empty::metadata))
         .route("/api/v1/rules", get(empty::rules))
         .route("/api/v1/alerts", get(empty::alerts))
-        .route("/api/v1/targets", get(empty::targets))
+        .route("/api/v1/targets", get(targets::targets))
         .route("/api/v1/status/buildinfo", get(empty::buildinfo))
+        .route("/api/v1/status/runtimeinfo", get(empty::runtimeinfo))
+        .route("/api/v1/status/config", get(empty::config))
+        .route("/api/v1/status/flags", get(empty::flags))
+        .route("/federate", get(federate::federate))
 }
 
 /// Why a request has no answer.
 enum Refusal {
     Param(BadParam),
-    Query(QueryError),
-    Read(ReadError),
+    Unanswered(Unanswered),
 }
 
 impl From<BadParam> for Refusal {
@@ -58,38 +61,40 @@ impl From<BadParam> for Refusal {
 
 impl From<QueryError> for Refusal {
     fn from(error: QueryError) -> Self {
-        Refusal::Query(error)
+        Refusal::Unanswered(error.into())
     }
 }
 
-impl From<ReadError> for Refusal {
-    fn from(error: ReadError) -> Self {
-        Refusal::Read(error)
+impl From<Unanswered> for Refusal {
+    fn from(unanswered: Unanswered) -> Self {
+        Refusal::Unanswered(unanswered)
     }
 }
 
 impl Refusal {
     fn into_response(self) -> Response {
+        let unavailable = |text: &str| http::error(StatusCode::SERVICE_UNAVAILABLE, "unavailable", text);
         match self {
             Refusal::Param(bad) => http::error(StatusCode::BAD_REQUEST, "bad_data", &bad.to_string()),
-            Refusal::Read(error) => {
-                http::error(StatusCode::SERVICE_UNAVAILABLE, "unavailable", &error.to_string())
-            }
-            Refusal::Query(error) => {
-                let status = match &error {
-                    QueryError::BadData(_) => StatusCode::BAD_REQUEST,
-                    QueryError::Execution(_) => StatusCode::UNPROCESSABLE_ENTITY,
-                    QueryError::Timeout | QueryError::Canceled => StatusCode::SERVICE_UNAVAILABLE,
-                    QueryError::Internal(_) => StatusCode::INTERNAL_SERVER_ERROR,
-                };
-                let text = match &error {
-                    QueryError::BadData(text) => format!("invalid parameter \"query\": {text}"),
-                    other => other.to_string(),
-                };
-                http::error(status, error.kind(), &text)
-            }
+            Refusal::Unanswered(Unanswered::Read(error)) => unavailable(&error.to_string()),
+            Refusal::Unanswered(Unanswered::Busy) => unavailable(&Unanswered::busy()),
+            Refusal::Unanswered(Unanswered::Query(error)) => query_error(&error),
         }
     }
+}
+
+fn query_error(error: &QueryError) -> Response {
+    let status = match error {
+        QueryError::BadData(_) => StatusCode::BAD_REQUEST,
+        QueryError::Execution(_) => StatusCode::UNPROCESSABLE_ENTITY,
+        QueryError::Timeout | QueryError::Canceled => StatusCode::SERVICE_UNAVAILABLE,
+        QueryError::Internal(_) => StatusCode::INTERNAL_SERVER_ERROR,
+    };
+    let text = match error {
+        QueryError::BadData(text) => format!("invalid parameter \"query\": {text}"),
+        other => other.to_string(),
+    };
+    http::error(status, error.kind(), &text)
 }
 
 async fn query(State(context): State<Context>, params: Params) -> Response {
@@ -101,49 +106,41 @@ async fn query_range(State(context): State<Context>, params: Params) -> Response
 }
 
 async fn instant(context: &Context, params: &Params) -> Result<Response, Refusal> {
-    let text = params.required("query")?.to_owned();
     let at_ms = params.time("time")?.unwrap_or_else(wall_ms);
-    evaluate(context, params, move |source, options| evaluate_instant(source, &text, at_ms, options)).await
+    evaluated(context, params, When::At(at_ms)).await
 }
 
 async fn range(context: &Context, params: &Params) -> Result<Response, Refusal> {
-    let text = params.required("query")?.to_owned();
     let (start_ms, end_ms) = (params.required_time("start")?, params.required_time("end")?);
     let step_ms = params.duration("step")?.ok_or_else(|| BadParam::missing("step"))?;
-    let range = Range { start_ms, end_ms, step_ms };
-    evaluate(context, params, move |source, options| evaluate_range(source, &text, range, options)).await
+    evaluated(context, params, When::Over(Range { start_ms, end_ms, step_ms })).await
 }
 
-async fn evaluate(
-    context: &Context,
-    params: &Params,
-    ask: impl FnOnce(&Lensed<'_>, Options<'_>) -> Result<Answer, QueryError> + Send + 'static,
-) -> Result<Response, Refusal> {
-    let limit = params.limit()?;
+async fn evaluated(context: &Context, params: &Params, when: When) -> Result<Response, Refusal> {
+    let text = params.required("query")?.to_owned();
     let lookback_ms = params.duration("lookback_delta")?;
-    let timeout = params.duration("timeout")?.map_or(TIMEOUT, |ms| Duration::from_millis(ms.unsigned_abs()));
-    let deadline = Instant::now() + timeout.min(TIMEOUT);
-    let gone = Arc::new(AtomicBool::new(false));
-    let _waiting = Waiting(Arc::clone(&gone));
-    let work = move |snapshot: Snapshot| {
-        let stop = || match (gone.load(Ordering::Relaxed), Instant::now() >= deadline) {
-            (true, _) => Some(Stop::Canceled),
-            (false, true) => Some(Stop::Timeout),
-            (false, false) => None,
-        };
-        let mut options = Options { stop: &stop, ..Options::default() };
-        options.lookback_ms = lookback_ms.unwrap_or(options.lookback_ms);
-        let answer = ask(&Lensed(&snapshot.view), options)?;
-        Ok(json::answer(answer, snapshot.warnings, limit, snapshot.frontier))
+    let expression = Expression { text, when, lookback_ms };
+    let (limit, form) = (params.limit()?, Form::of(params));
+    let explains = params.text("explain").is_some_and(|value| !matches!(value, "0" | "false"));
+    let work = move |moment: Moment| {
+        let began = Instant::now();
+        let evaluated = moment.evaluate(&expression)?;
+        let explained = explains.then(|| Explained {
+            effort: evaluated.effort,
+            waited: moment.waited,
+            evaluated: began.elapsed(),
+        });
+        let body = json::answer(evaluated, limit, explained)?;
+        Ok(Reply::json(body, &moment.snapshot, form))
     };
-    context.engine.inspect(work).await?.map_err(Refusal::Query)
+    Ok(ask(context, params.terms()?, work).await?.into_response())
 }
 
-/// Tells the evaluation when nobody waits for it any more.
-struct Waiting(Arc<AtomicBool>);
-
-impl Drop for Waiting {
-    fn drop(&mut self) {
-        self.0.store(true, Ordering::Relaxed);
+impl Params {
+    /// How long the client waits, and which writes it wants to see.
+    fn terms(&self) -> Result<Terms, BadParam> {
+        let timeout =
+            self.duration("timeout")?.map(|ms| Duration::from_millis(u64::try_from(ms).unwrap_or(0)));
+        Ok(Terms { timeout, tokens: self.tokens()? })
     }
 }

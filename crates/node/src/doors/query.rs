@@ -1,5 +1,8 @@
-//! gRPC `Query`: matchers or a selector in, merged values out.
+//! gRPC `Query`: matchers or a selector in, merged values out; and PromQL, once or as it changes.
 
+mod promql;
+
+use futures::stream::BoxStream;
 use shoal_model::Matcher;
 use shoal_proto::{Token, convert, header, v1};
 use shoal_store::FrameId;
@@ -34,6 +37,26 @@ impl v1::query_server::Query for Query {
             response.metadata_mut().insert(header::FRONTIER, value);
         }
         Ok(response)
+    }
+
+    async fn query(&self, request: Request<v1::QueryRequest>) -> Result<Response<v1::QueryReply>, Status> {
+        let token = token_of(&request)?;
+        promql::query(&self.0, request.into_inner(), token).await.map(Response::new)
+    }
+
+    async fn query_range(
+        &self,
+        request: Request<v1::QueryRangeRequest>,
+    ) -> Result<Response<v1::QueryReply>, Status> {
+        let token = token_of(&request)?;
+        promql::query_range(&self.0, request.into_inner(), token).await.map(Response::new)
+    }
+
+    type WatchStream = BoxStream<'static, Result<v1::QueryReply, Status>>;
+
+    async fn watch(&self, request: Request<v1::WatchRequest>) -> Result<Response<Self::WatchStream>, Status> {
+        let token = token_of(&request)?;
+        promql::watch(self.0.clone(), request.into_inner(), token).map(Response::new)
     }
 }
 

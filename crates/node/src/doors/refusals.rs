@@ -18,6 +18,8 @@ pub enum Door {
     Statsd,
     /// StatsD: the points that they came to.
     StatsdTotals,
+    /// What targets say.
+    Scrape,
 }
 
 impl Door {
@@ -30,6 +32,7 @@ impl Door {
             Door::Itself => "self",
             Door::Statsd => "statsd",
             Door::StatsdTotals => "statsd_totals",
+            Door::Scrape => "scrape",
         }
     }
 }

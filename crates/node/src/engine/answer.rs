@@ -102,13 +102,14 @@ impl Snapshot {
     }
 }
 
-fn clash(series: &SeriesView) -> String {
+/// Tells of a series that two nodes took to be of two families.
+pub(super) fn clash(series: &SeriesView) -> String {
     let SeriesView { labels, family, .. } = series;
     format!("series {labels} is also written as {family}: that part is shown with a {KIND_LABEL} label")
 }
 
 /// What damage on this node's disk may cost a series, in one sentence for each window.
-fn missing(series: &SeriesView, damage: &[Damage]) -> Vec<String> {
+pub(super) fn missing(series: &SeriesView, damage: &[Damage]) -> Vec<String> {
     let warning = |damage: &Damage| {
         let (millis, part) = (damage.millis(), damage.part);
         format!(

@@ -186,6 +186,10 @@ impl Driver {
             Event::Repaired { lender, points, took } => {
                 tracing::info!(%lender, points, ?took, "what was missing is here");
             }
+            Event::Voided(id) => tracing::error!(
+                origin = %id.origin, seq = id.seq,
+                "a frame is lost: no member has it, and its points are given up"
+            ),
             Event::RepairGivenUp { lender, reason } => {
                 tracing::info!(%lender, reason, "fetching what is missing is begun anew");
             }

@@ -31,6 +31,25 @@ pub(crate) fn write_family<'a, N, V>(
     }
 }
 
+/// Appends one sample with its time in ms, of a metric of which nothing more is known; the first one of a metric
+/// is told apart, because its type stands before it.
+pub(crate) fn write_sample<N: AsRef<str>, V: AsRef<str>>(
+    out: &mut String,
+    (name, is_first): (&str, bool),
+    labels: &[(N, V)],
+    (value, time_ms): (f64, i64),
+) {
+    if is_first {
+        out.push_str("# TYPE ");
+        write_name(out, name, Bare::Metric);
+        out.push_str(" untyped\n");
+    }
+    write_series(out, name, labels);
+    out.push(' ');
+    write_value(out, value);
+    writeln!(out, " {time_ms}").expect("writing to a String does not fail");
+}
+
 fn write_series<N: AsRef<str>, V: AsRef<str>>(out: &mut String, name: &str, labels: &[(N, V)]) {
     let bare = is_bare(name, Bare::Metric);
     if bare {

@@ -1,4 +1,5 @@
-//! What a running node gathers by itself: its own metrics, and what StatsD clients send it.
+//! What a running node gathers by itself: its own metrics, what StatsD clients send it, and its share of
+//! the targets to scrape.
 
 use std::net::{SocketAddr, UdpSocket};
 
@@ -9,6 +10,7 @@ use super::own_metrics;
 use crate::config::NodeConfig;
 use crate::doors::Context;
 use crate::doors::statsd::Statsd;
+use crate::scrape::Scraper;
 
 /// The sockets that gathering needs, taken before the node tells its addresses.
 pub(super) struct Sockets {
@@ -33,6 +35,7 @@ impl Sockets {
 pub(super) struct Gathering {
     own_metrics: Option<JoinHandle<()>>,
     statsd: Option<Statsd>,
+    scraper: Option<Scraper>,
 }
 
 impl Gathering {
@@ -45,13 +48,17 @@ impl Gathering {
             .context("--statsd")?;
         let own_metrics =
             config.self_metrics.map(|every| tokio::spawn(own_metrics::write(context.clone(), every)));
-        Ok(Self { own_metrics, statsd })
+        let scraper = config.scrape.clone().map(|path| Scraper::start(context.clone(), path)).transpose()?;
+        Ok(Self { own_metrics, statsd, scraper })
     }
 
     /// Ends it; what was gathered is written before this returns.
     pub(super) async fn stop(self) {
         if let Some(task) = self.own_metrics {
             task.abort();
+        }
+        if let Some(scraper) = self.scraper {
+            scraper.stop().await;
         }
         if let Some(statsd) = self.statsd {
             statsd.stop().await;

@@ -5,12 +5,13 @@ use std::collections::HashMap;
 
 use shoal_model::labels::METRIC_NAME;
 
-use super::fold::Fold;
-use super::{ABSENT, Evaluator, Grid, Row, is_absent, merge_rows, rank};
+use super::fold::{Count, Deviation, Fold, Greatest, Least, One};
+use super::{ABSENT, Evaluator, Grid, Row, is_absent, merge_rows, rank, too_many_samples};
 use crate::error::QueryError;
 use crate::labels::LabelSet;
 use crate::plan::{Aggregate, AggregateOp, Grouping, Node};
-use crate::sums;
+use crate::source::Sample;
+use crate::sums::{self, Mean, Sum, Variance};
 use crate::value::format_value;
 
 /// The rows of one group.
@@ -50,46 +51,63 @@ impl Grouping {
 
 impl Evaluator<'_> {
     pub(crate) fn aggregate(&mut self, aggregate: &Aggregate, grid: &Grid) -> Result<Vec<Row>, QueryError> {
-        let Aggregate { op, expr, param, grouping } = aggregate;
-        if let Some(fold) = Fold::of(*op) {
-            let rows = self.rows(expr, grid)?;
-            return Ok(folded(fold, &rows, &grouping.groups(&rows), grid.count));
-        }
-        let Some(param) = param else {
-            return Err(QueryError::bad("the aggregation lacks its parameter"));
-        };
-        if *op == AggregateOp::CountValues {
-            let name = label_name(param)?;
-            let rows = self.rows(expr, grid)?;
-            return self.counted_values(name, &rows, grouping, grid);
-        }
-        let params = self.scalars(param, grid)?;
-        let rows = self.rows(expr, grid)?;
-        match op {
+        match aggregate.op {
+            AggregateOp::Sum => self.folded::<Sum>(aggregate, grid),
+            AggregateOp::Avg => self.folded::<Mean>(aggregate, grid),
+            AggregateOp::Min => self.folded::<Least>(aggregate, grid),
+            AggregateOp::Max => self.folded::<Greatest>(aggregate, grid),
+            AggregateOp::Count => self.folded::<Count>(aggregate, grid),
+            AggregateOp::Group => self.folded::<One>(aggregate, grid),
+            AggregateOp::Stddev => self.folded::<Deviation>(aggregate, grid),
+            AggregateOp::Stdvar => self.folded::<Variance>(aggregate, grid),
+            AggregateOp::CountValues => self.counted_values(aggregate, grid),
+            AggregateOp::Topk => self.ranked(rank::End::Top, aggregate, grid),
+            AggregateOp::Bottomk => self.ranked(rank::End::Bottom, aggregate, grid),
             AggregateOp::Quantile => {
+                let params = self.scalars(parameter(aggregate)?, grid)?;
+                let rows = self.rows(&aggregate.expr, grid)?;
                 self.check_quantiles(&params);
-                Ok(quantiles(&params, &rows, &grouping.groups(&rows)))
-            }
-            _ => {
-                let sizes = rank::sizes(&params)?;
-                let groups = grouping.groups(&rows);
-                let end = if *op == AggregateOp::Topk { rank::End::Top } else { rank::End::Bottom };
-                Ok(rank::ranked(end, &sizes, rows, &groups, !self.is_range))
+                Ok(quantiles(&params, &rows, &aggregate.grouping.groups(&rows)))
             }
         }
     }
 
-    fn counted_values(
-        &mut self,
-        name: &str,
-        rows: &[Row],
-        grouping: &Grouping,
-        grid: &Grid,
-    ) -> Result<Vec<Row>, QueryError> {
+    /// Each row goes into its group's folds and is gone.
+    fn folded<F: Fold>(&mut self, aggregate: &Aggregate, grid: &Grid) -> Result<Vec<Row>, QueryError> {
+        let mut places: HashMap<LabelSet, usize> = HashMap::new();
+        let mut groups: Vec<Folded<F>> = Vec::new();
+        // A step of a group is as large as so many samples.
+        let weight = grid.count.saturating_mul(size_of::<F>().div_ceil(size_of::<Sample>()));
+        let groups_max = self.left() / weight.max(1);
+        self.each_row(&aggregate.expr, grid, &mut |row| {
+            let labels = aggregate.grouping.labels_of(&row.labels);
+            let place = *places.entry(labels).or_insert_with_key(|labels| {
+                groups.push(Folded::new(labels.clone(), row.drops_name, grid.count));
+                groups.len() - 1
+            });
+            groups[place].add(&row.values);
+            if groups.len() > groups_max { Err(too_many_samples()) } else { Ok(()) }
+        })?;
+        self.charge(groups.len().saturating_mul(weight))?;
+        groups.sort_by(|a, b| a.row.labels.cmp(&b.row.labels));
+        Ok(groups.into_iter().map(Folded::into_row).collect())
+    }
+
+    fn ranked(&mut self, end: rank::End, aggregate: &Aggregate, grid: &Grid) -> Result<Vec<Row>, QueryError> {
+        let params = self.scalars(parameter(aggregate)?, grid)?;
+        let rows = self.rows(&aggregate.expr, grid)?;
+        let sizes = rank::sizes(&params)?;
+        let groups = aggregate.grouping.groups(&rows);
+        Ok(rank::ranked(end, &sizes, rows, &groups, !self.is_range))
+    }
+
+    fn counted_values(&mut self, aggregate: &Aggregate, grid: &Grid) -> Result<Vec<Row>, QueryError> {
+        let name = label_name(parameter(aggregate)?)?;
+        let rows = self.rows(&aggregate.expr, grid)?;
         let mut places: HashMap<(LabelSet, bool), usize> = HashMap::new();
         let mut counted: Vec<Row> = Vec::new();
         for row in rows {
-            let group = grouping.labels_of(&row.labels);
+            let group = aggregate.grouping.labels_of(&row.labels);
             for (step, value) in row.values.iter().enumerate().filter(|(_, value)| !is_absent(**value)) {
                 let labels = group.with(name, &format_value(*value));
                 let place = *places.entry((labels.clone(), row.drops_name)).or_insert(counted.len());
@@ -106,6 +124,10 @@ impl Evaluator<'_> {
     }
 }
 
+fn parameter(aggregate: &Aggregate) -> Result<&Node, QueryError> {
+    aggregate.param.as_deref().ok_or_else(|| QueryError::bad("the aggregation lacks its parameter"))
+}
+
 fn label_name(param: &Node) -> Result<&str, QueryError> {
     match param {
         Node::Text(name) if name.is_empty() => Err(QueryError::execution("invalid label name \"\"")),
@@ -114,21 +136,31 @@ fn label_name(param: &Node) -> Result<&str, QueryError> {
     }
 }
 
-fn folded(fold: Fold, rows: &[Row], groups: &[Members], count: usize) -> Vec<Row> {
-    let row = |group: &Members| {
-        let mut folds: Vec<(bool, Fold)> = vec![(false, fold); count];
-        for number in &group.numbers {
-            for ((is_live, fold), value) in folds.iter_mut().zip(&rows[*number].values) {
-                if !is_absent(*value) {
-                    *is_live = true;
-                    fold.add(*value);
-                }
+/// A group under way: a fold a step, and in the row which steps have had a value.
+struct Folded<F> {
+    row: Row,
+    folds: Vec<F>,
+}
+
+impl<F: Fold> Folded<F> {
+    fn new(labels: LabelSet, drops_name: bool, count: usize) -> Self {
+        Self { row: Row::absent(labels, drops_name, count), folds: vec![F::default(); count] }
+    }
+
+    fn add(&mut self, values: &[f64]) {
+        for ((fold, seen), value) in self.folds.iter_mut().zip(&mut self.row.values).zip(values) {
+            if !is_absent(*value) {
+                *seen = 0.0;
+                fold.add(*value);
             }
         }
-        let values = folds.iter().map(|(is_live, fold)| if *is_live { fold.value() } else { ABSENT });
-        Row { labels: group.labels.clone(), drops_name: group.drops_name, values: values.collect() }
-    };
-    groups.iter().map(row).collect()
+    }
+
+    fn into_row(mut self) -> Row {
+        let seen = self.row.values.iter_mut().zip(&self.folds).filter(|(seen, _)| !is_absent(**seen));
+        seen.for_each(|(value, fold)| *value = fold.value());
+        self.row
+    }
 }
 
 fn quantiles(params: &[f64], rows: &[Row], groups: &[Members]) -> Vec<Row> {

@@ -1,60 +1,121 @@
 //! Folds: what turns the values of a group at one step, taken one by one in order of labels, into one value.
 
-use crate::plan::AggregateOp;
 use crate::sums::{Mean, Sum, Variance};
 
-/// A fold under way, from its first value on.
-#[derive(Clone, Copy, Debug)]
-pub(crate) enum Fold {
-    Sum(Sum),
-    Mean(Mean),
-    Variance(Variance),
-    Deviation(Variance),
-    Least(f64),
-    Greatest(f64),
-    Count(f64),
-    One,
+/// A fold under way; asked for its value only after it was given one.
+pub(crate) trait Fold: Clone + Default {
+    /// Takes the next value.
+    fn add(&mut self, value: f64);
+    /// What the values come to.
+    fn value(&self) -> f64;
 }
 
-impl Fold {
-    /// The fold of an aggregation with no value yet; none for those that are no folds.
-    pub(crate) fn of(op: AggregateOp) -> Option<Self> {
-        match op {
-            AggregateOp::Sum => Some(Fold::Sum(Sum::default())),
-            AggregateOp::Avg => Some(Fold::Mean(Mean::default())),
-            AggregateOp::Min => Some(Fold::Least(f64::NAN)),
-            AggregateOp::Max => Some(Fold::Greatest(f64::NAN)),
-            AggregateOp::Count => Some(Fold::Count(0.0)),
-            AggregateOp::Group => Some(Fold::One),
-            AggregateOp::Stddev => Some(Fold::Deviation(Variance::default())),
-            AggregateOp::Stdvar => Some(Fold::Variance(Variance::default())),
-            AggregateOp::Topk | AggregateOp::Bottomk | AggregateOp::CountValues | AggregateOp::Quantile => {
-                None
-            }
-        }
+impl Fold for Sum {
+    fn add(&mut self, value: f64) {
+        Sum::add(self, value);
     }
 
-    pub(crate) fn add(&mut self, value: f64) {
-        match self {
-            Fold::Sum(sum) => sum.add(value),
-            Fold::Mean(mean) => mean.add(value),
-            Fold::Variance(variance) | Fold::Deviation(variance) => variance.add(value),
-            // NaN is greater and less than nothing: it stays only where there is nothing else.
-            Fold::Least(least) => *least = least.min(value),
-            Fold::Greatest(greatest) => *greatest = greatest.max(value),
-            Fold::Count(count) => *count += 1.0,
-            Fold::One => {}
-        }
+    fn value(&self) -> f64 {
+        Sum::value(self)
+    }
+}
+
+impl Fold for Mean {
+    fn add(&mut self, value: f64) {
+        Mean::add(self, value);
     }
 
-    pub(crate) fn value(&self) -> f64 {
-        match self {
-            Fold::Sum(sum) => sum.value(),
-            Fold::Mean(mean) => mean.value(),
-            Fold::Variance(variance) => variance.value(),
-            Fold::Deviation(variance) => variance.value().sqrt(),
-            Fold::Least(value) | Fold::Greatest(value) | Fold::Count(value) => *value,
-            Fold::One => 1.0,
-        }
+    fn value(&self) -> f64 {
+        Mean::value(self)
+    }
+}
+
+impl Fold for Variance {
+    fn add(&mut self, value: f64) {
+        Variance::add(self, value);
+    }
+
+    fn value(&self) -> f64 {
+        Variance::value(self)
+    }
+}
+
+/// The population standard deviation.
+#[derive(Clone, Default)]
+pub(crate) struct Deviation(Variance);
+
+impl Fold for Deviation {
+    fn add(&mut self, value: f64) {
+        self.0.add(value);
+    }
+
+    fn value(&self) -> f64 {
+        self.0.value().sqrt()
+    }
+}
+
+/// The least value; NaN only where there is nothing else.
+#[derive(Clone)]
+pub(crate) struct Least(f64);
+
+impl Default for Least {
+    fn default() -> Self {
+        Self(f64::NAN)
+    }
+}
+
+impl Fold for Least {
+    fn add(&mut self, value: f64) {
+        self.0 = self.0.min(value);
+    }
+
+    fn value(&self) -> f64 {
+        self.0
+    }
+}
+
+/// The greatest value; NaN only where there is nothing else.
+#[derive(Clone)]
+pub(crate) struct Greatest(f64);
+
+impl Default for Greatest {
+    fn default() -> Self {
+        Self(f64::NAN)
+    }
+}
+
+impl Fold for Greatest {
+    fn add(&mut self, value: f64) {
+        self.0 = self.0.max(value);
+    }
+
+    fn value(&self) -> f64 {
+        self.0
+    }
+}
+
+/// How many values there are.
+#[derive(Clone, Default)]
+pub(crate) struct Count(f64);
+
+impl Fold for Count {
+    fn add(&mut self, _: f64) {
+        self.0 += 1.0;
+    }
+
+    fn value(&self) -> f64 {
+        self.0
+    }
+}
+
+/// One, whatever the values are.
+#[derive(Clone, Default)]
+pub(crate) struct One;
+
+impl Fold for One {
+    fn add(&mut self, _: f64) {}
+
+    fn value(&self) -> f64 {
+        1.0
     }
 }

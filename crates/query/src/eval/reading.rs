@@ -79,7 +79,10 @@ impl<'a> Evaluator<'a> {
     ) -> Result<(), QueryError> {
         self.check_stop()?;
         self.charge(batch.samples)?;
-        batch.values.into_iter().try_for_each(|(number, values)| sink(Row::new(selection.labels(number), values)))
+        batch
+            .values
+            .into_iter()
+            .try_for_each(|(number, values)| sink(Row::new(selection.labels(number), values)))
     }
 
     /// All series of a selector with all their samples.
@@ -100,16 +103,31 @@ impl<'a> Evaluator<'a> {
     ) -> Result<Arc<dyn Selection + 'a>, QueryError> {
         self.check_stop()?;
         if !self.repeated.contains(&format!("{matchers:?}")) {
-            return Ok(self.source.select(matchers, range_ms)?.into());
+            return self.selected(matchers, range_ms).map(Arc::from);
         }
         let key = format!("{matchers:?} {range_ms:?}");
         if let Some(held) = self.held.get(&key) {
             return Ok(Arc::clone(held));
         }
-        let selection = self.source.select(matchers, range_ms)?;
+        let selection = self.selected(matchers, range_ms)?;
         let held: Arc<dyn Selection> = Arc::new(Held(self.held(&*selection)?));
         self.held.insert(key, Arc::clone(&held));
         Ok(held)
+    }
+
+    fn selected(
+        &self,
+        matchers: &[Matcher],
+        range_ms: RangeInclusive<i64>,
+    ) -> Result<Box<dyn Selection + 'a>, QueryError> {
+        let selection = self.source.select(matchers, range_ms)?;
+        let (count, most) = (selection.count(), self.options.series_max);
+        if count > most {
+            return Err(QueryError::execution(format!(
+                "a selector fits {count} series, more than the {most} of one query: narrow it"
+            )));
+        }
+        Ok(selection)
     }
 
     fn held(&mut self, selection: &dyn Selection) -> Result<Vec<Series>, QueryError> {
@@ -149,11 +167,7 @@ impl Selection for Held {
         self.0[number].labels.clone()
     }
 
-    fn read(
-        &self,
-        numbers: Range<usize>,
-        each: &mut dyn FnMut(usize, &[Sample]),
-    ) -> Result<(), SourceError> {
+    fn read(&self, numbers: Range<usize>, each: &mut dyn FnMut(usize, &[Sample])) -> Result<(), SourceError> {
         for (number, series) in numbers.clone().zip(&self.0[numbers]) {
             each(number, &series.samples);
         }

@@ -17,8 +17,9 @@ pub(super) fn absent(
     grid: &Grid,
 ) -> Result<Computed, QueryError> {
     let arg = argument(args, 0)?;
-    let rows = evaluator.rows(arg, grid)?;
-    Ok(inverted(arg, rows.iter().map(|row| row.values.as_slice()), grid))
+    let mut values = vec![1.0; grid.count];
+    evaluator.each_row(arg, grid, &mut |row| blank(&mut values, &row))?;
+    Ok(labelled(arg, values))
 }
 
 pub(super) fn absent_over_time(
@@ -27,21 +28,19 @@ pub(super) fn absent_over_time(
     grid: &Grid,
 ) -> Result<Computed, QueryError> {
     let arg = argument(args, 0)?;
-    let windows = evaluator.windows(arg, grid)?;
-    let present = |samples| windows.values(samples, grid, &[], |_| Some(1.0));
-    let values: Vec<_> = windows.series.iter().map(|one| present(&one.series.samples)).collect();
-    Ok(inverted(arg, values.iter().map(Vec::as_slice), grid))
+    let mut values = vec![1.0; grid.count];
+    evaluator.each_window(arg, grid, (|_| Some(1.0), &[]), &mut |row| blank(&mut values, &row))?;
+    Ok(labelled(arg, values))
 }
 
-fn inverted<'r>(arg: &Node, rows: impl Iterator<Item = &'r [f64]>, grid: &Grid) -> Computed {
-    let mut values = vec![1.0; grid.count];
-    for row in rows {
-        for (value, other) in values.iter_mut().zip(row) {
-            if !is_absent(*other) {
-                *value = ABSENT;
-            }
-        }
-    }
+/// There is nothing absent where a row has a value.
+fn blank(values: &mut [f64], row: &Row) -> Result<(), QueryError> {
+    let present = values.iter_mut().zip(&row.values).filter(|(_, other)| !is_absent(**other));
+    present.for_each(|(value, _)| *value = ABSENT);
+    Ok(())
+}
+
+fn labelled(arg: &Node, values: Vec<f64>) -> Computed {
     let row = Row::new(certain_labels(arg), values);
     Computed::Rows(if row.is_empty() { Vec::new() } else { vec![row] })
 }

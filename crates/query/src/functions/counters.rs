@@ -2,6 +2,8 @@
 //! first and last sample to the ends of the window, as Prometheus documents it: not further than half the mean
 //! spacing where the series seems to begin or end inside, and not below zero for a counter.
 
+use std::collections::BTreeSet;
+
 use shoal_model::labels::METRIC_NAME;
 
 use crate::eval::{Evaluator, Window};
@@ -34,13 +36,27 @@ pub(super) fn idelta(window: &Window<'_>) -> Option<f64> {
     Some(last.v - before.v)
 }
 
-/// Notes a name that does not look like a counter's.
-pub(super) fn check_name(evaluator: &mut Evaluator<'_>, labels: &LabelSet) {
-    let name = labels.value(METRIC_NAME);
-    if !name.is_empty() && !COUNTER_ENDINGS.iter().any(|ending| name.ends_with(ending)) {
-        evaluator.inform(format!(
-            "metric might not be a counter, name does not end in _total/_sum/_count/_bucket: {name:?}"
-        ));
+/// Names that do not look like a counter's.
+#[derive(Default)]
+pub(super) struct Names(BTreeSet<String>);
+
+impl Names {
+    /// Looks at the name of a series.
+    pub(super) fn see(&mut self, labels: &LabelSet) {
+        let name = labels.value(METRIC_NAME);
+        let is_counter = COUNTER_ENDINGS.iter().any(|ending| name.ends_with(ending));
+        if !name.is_empty() && !is_counter && !self.0.contains(name) {
+            self.0.insert(name.to_owned());
+        }
+    }
+
+    /// Notes the names.
+    pub(super) fn tell(self, evaluator: &mut Evaluator<'_>) {
+        for name in self.0 {
+            evaluator.inform(format!(
+                "metric might not be a counter, name does not end in _total/_sum/_count/_bucket: {name:?}"
+            ));
+        }
     }
 }
 

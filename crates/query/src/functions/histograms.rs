@@ -89,7 +89,8 @@ fn histograms<'r>(evaluator: &mut Evaluator<'_>, rows: &'r [Row]) -> BTreeMap<La
             ));
             continue;
         };
-        let labels = row.labels.filtered(|name| name != BOUND && name != METRIC_NAME);
+        // Histograms of two names stay two; should they be the same without their names, that is an error.
+        let labels = row.labels.filtered(|name| name != BOUND);
         histograms.entry(labels).or_default().push((upper, row));
     }
     histograms

@@ -44,7 +44,14 @@ pub(super) fn timestamp(
     grid: &Grid,
 ) -> Result<Computed, QueryError> {
     let mut rows = match argument(args, 0)? {
-        Node::Selector(selector) => evaluator.last_times(selector, grid)?,
+        Node::Selector(selector) => {
+            let mut rows = Vec::new();
+            evaluator.each_last_time(selector, grid, &mut |row| {
+                rows.push(row);
+                Ok(())
+            })?;
+            rows
+        }
         other => {
             let mut rows = evaluator.rows(other, grid)?;
             for row in &mut rows {

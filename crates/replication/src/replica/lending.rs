@@ -56,7 +56,7 @@ impl Replica {
         if self.store.debt().is_some() {
             return None;
         }
-        let members = self.members.iter().map(|member| member.encode().into()).collect();
+        let members = self.members.records().map(|member| member.encode().into()).collect();
         let terms = Terms { frontier: self.store.held(), members, ..Terms::default() };
         Some(Source::Fresh(Box::new(self.store.lasting_view()), terms))
     }

@@ -45,7 +45,7 @@ impl Replica {
         if is_reachable || member.node == self.config.node {
             return Err(ForgetError::Reachable(target.to_owned()));
         }
-        self.append_member(&member.forgotten())?;
+        self.append_member(&member.forgotten(self.wall_ms(now)))?;
         self.push_all(now);
         Ok(member)
     }
@@ -54,7 +54,8 @@ impl Replica {
     pub fn leave(&mut self, now: Duration) -> Result<(), StoreError> {
         self.readiness = Readiness::Leaving;
         if let Some(member) = self.members.of(self.config.node).cloned() {
-            self.append_member(&Member { status: Status::Left, ..member })?;
+            let at_ms = self.wall_ms(now);
+            self.append_member(&Member { status: Status::Left, at_ms, ..member })?;
             self.push_all(now);
         }
         Ok(())
@@ -109,6 +110,7 @@ impl Replica {
             origin: self.config.origin,
             name: self.config.name.clone(),
             zone: self.config.zone.clone(),
+            at_ms: self.config.began_ms,
         })
     }
 
@@ -128,7 +130,7 @@ impl Replica {
 
     /// The store hands the members back at the next start.
     pub(super) fn keep_members(&mut self) {
-        let bodies = self.members.iter().map(|member| Bytes::from(member.encode()));
+        let bodies = self.members.records().map(|member| Bytes::from(member.encode()));
         self.store.keep_members(bodies.collect());
     }
 
@@ -165,7 +167,7 @@ impl Replica {
             member.node != self.config.node && member.name == self.config.name && is_gone(member.node)
         });
         let Some(member) = namesake.cloned() else { return };
-        match self.append_member(&member.forgotten()) {
+        match self.append_member(&member.forgotten(self.wall_ms(now))) {
             Ok(()) => self.events.push_back(Event::Replaced(member)),
             Err(error) => tracing::warn!(%error, "the place of an unreachable member could not be taken"),
         }

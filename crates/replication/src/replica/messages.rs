@@ -39,7 +39,13 @@ impl Replica {
             }
             Message::Ask { loan, ask } => self.take_ask(now, from, loan, ask),
             Message::Lend { loan, lend } => self.take_lend(now, from, loan, *lend),
-            Message::Frames { answers_pull, more, chunks, frames, gone } => {
+            Message::Frames { answers_pull, more, mut chunks, mut frames, mut gone } => {
+                let retired = &self.retired;
+                if !retired.is_empty() {
+                    chunks.retain(|chunk| !retired.contains(&chunk.origin));
+                    frames.retain(|frame| !retired.contains(&frame.id().origin));
+                    gone.retain(|origin| !retired.contains(origin));
+                }
                 let intake = self.take_chunks(from, &chunks).max(self.take_frames(from, &frames));
                 match (answers_pull, intake) {
                     (true, intake) => {
@@ -171,7 +177,7 @@ impl Replica {
 
     /// A pull was answered. What did not fit is pulled again by the next comparison, not in a tight loop.
     fn end_pull(&mut self, now: Duration, from: NodeId, answer: Answer, intake: Intake) {
-        let had_gap = self.has_gap();
+        let was_lacking = self.is_lacking();
         let Some(peer) = self.peers.get_mut(&from) else { return };
         peer.end_pull();
         match (intake, answer.more) {
@@ -179,7 +185,7 @@ impl Replica {
             (Intake::Whole, false) => {
                 peer.compared = true;
                 peer.has_gone = answer.has_gone;
-                peer.rounds = if had_gap || answer.has_gone { peer.rounds + 1 } else { 0 };
+                peer.rounds = if was_lacking || answer.has_gone { peer.rounds + 1 } else { 0 };
                 self.consider_readiness(now);
             }
             (Intake::Behind, _) => self.next_compare = self.next_compare.min(now + BEAT),

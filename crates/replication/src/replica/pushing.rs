@@ -91,8 +91,9 @@ impl Replica {
             peer.close_push();
         }
         let have: BTreeMap<Origin, Have> = have.iter().map(|entry| (entry.origin, *entry)).collect();
+        let others = self.store.applied().iter().map(|(origin, _)| origin);
         let others: Vec<_> =
-            self.store.applied().iter().map(|(origin, _)| origin).filter(|o| *o != own).collect();
+            others.filter(|origin| *origin != own && !self.retired.contains(origin)).collect();
         let mut parcel = Parcel::default();
         let mut reach = Reach { seq: 0, table_len: 0 };
         let (mut more, mut gone) = (false, Vec::new());

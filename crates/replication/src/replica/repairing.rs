@@ -128,6 +128,7 @@ impl Replica {
     }
 
     fn consider_repair(&mut self, now: Duration) {
+        self.close_holes(now);
         let owes = self.store.debt().is_some() || self.is_stuck(now);
         let marks = self.store.damage().len();
         let is_damaged = marks > 0 && self.store.is_damage_isolated();
@@ -165,6 +166,43 @@ impl Replica {
         };
         self.events.push_back(Event::RepairBegan { lender });
         self.ask(now, repair, Ask::View);
+    }
+
+    /// A hole that no member can fill would keep all frames after it from the others: it is closed for good. Alone
+    /// there is nobody to keep them from.
+    fn close_holes(&mut self, now: Duration) {
+        if self.store.debt().is_some() || self.has_gap() || !self.is_lacking() {
+            return;
+        }
+        let mut others = self
+            .members
+            .joined()
+            .map(|member| member.node)
+            .filter(|node| *node != self.config.node)
+            .peekable();
+        let has_nothing = |node: NodeId| {
+            let peer = self.peers.get(&node);
+            peer.is_some_and(|peer| peer.is_reachable(now) && !peer.is_in_debt && peer.rounds >= ROUNDS)
+        };
+        if others.peek().is_none() || !others.all(has_nothing) {
+            return;
+        }
+        let lost: Vec<_> =
+            self.store.holes().filter(|(_, hole)| hole.lacks_points()).map(|(id, _)| id).collect();
+        for id in lost {
+            match self.store.void(id) {
+                Ok(()) => {
+                    self.counters.frames_voided += 1;
+                    self.events.push_back(Event::Voided(id));
+                }
+                Err(error) => tracing::warn!(%error, "a frame that is lost could not be given up"),
+            }
+        }
+    }
+
+    /// Whether frames are missing that some peer may still have.
+    pub(super) fn is_lacking(&self) -> bool {
+        self.has_gap() || self.store.holes().any(|(_, hole)| hole.lacks_points())
     }
 
     /// Whether frames are missing that every node in reach has been asked for, more than once.

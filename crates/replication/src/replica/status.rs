@@ -109,9 +109,9 @@ impl Replica {
                 Status::Joined | Status::Left => {}
             }
         }
-        for (id, hole) in self.store.holes() {
+        for (id, hole) in self.store.holes().filter(|(_, hole)| hole.lacks_points()) {
             let reason = match hole {
-                Hole::Rot => "has rotted on disk",
+                Hole::Rot | Hole::Unread(_) => "has rotted on disk",
                 Hole::NoTable(_) => "lacks the table of its streams",
             };
             warnings.push(format!(

@@ -24,6 +24,7 @@ impl Replica {
             self.compare(now);
             self.forget_the_long_unseen(now);
             self.end_idle_loans(now);
+            self.retire_origins();
         }
         self.run_repair(now);
         self.settle(now);
@@ -83,7 +84,7 @@ impl Replica {
     /// Pulls from a random reachable peer that holds something else than we have; from all where one of them could
     /// not fill a gap.
     fn compare(&mut self, now: Duration) {
-        if self.has_gap() {
+        if self.is_lacking() {
             let peers = self.peers.iter().filter(|(_, peer)| peer.is_reachable(now));
             let nodes: Vec<_> = peers.map(|(node, _)| *node).collect();
             return nodes.into_iter().for_each(|node| self.pull(now, node));
@@ -104,7 +105,7 @@ impl Replica {
         };
         let unseen: Vec<_> = self.members.joined().filter(|member| is_unseen(member.node)).cloned().collect();
         for member in unseen {
-            if let Err(error) = self.append_member(&member.forgotten()) {
+            if let Err(error) = self.append_member(&member.forgotten(self.wall_ms(now))) {
                 tracing::warn!(%error, "a member that is long unseen could not be forgotten");
             }
         }

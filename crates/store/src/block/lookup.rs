@@ -44,6 +44,11 @@ impl<'a> Lookup<'a> {
         Ok(())
     }
 
+    /// The places of those entries, one for each chunk.
+    pub(super) fn places(&self) -> impl Iterator<Item = u32> {
+        self.entries.iter().map(|entry| entry.place)
+    }
+
     /// Decodes those chunks, and hands out the points in the range; notes those that are damaged.
     pub(super) fn hand_out(&mut self, each: &mut impl FnMut(u32, &[i64], &[f64]), found: &mut Vec<Rot>) {
         let neighbours = |a: &Entry, b: &Entry| begin(b).saturating_sub(a.range().end) <= GAP_BYTES;

@@ -87,6 +87,23 @@ impl Block {
         times: RangeInclusive<i64>,
         mut each: impl FnMut(u32, &[i64], &[f64]),
     ) -> Vec<Rot> {
+        self.look_up(places, times, |lookup, found| lookup.hand_out(&mut each, found))
+    }
+
+    /// Names the streams (places ascending, else it panics) that have a chunk which reaches into a range of times;
+    /// reads the index alone.
+    #[must_use = "streams may be missing"]
+    pub fn touched(&self, places: &[u32], times: RangeInclusive<i64>, mut each: impl FnMut(u32)) -> Vec<Rot> {
+        self.look_up(places, times, |lookup, _| lookup.places().for_each(&mut each))
+    }
+
+    /// Goes through the pages of the index that hold any of the streams.
+    fn look_up(
+        &self,
+        places: &[u32],
+        times: RangeInclusive<i64>,
+        mut each_page: impl FnMut(&mut Lookup<'_>, &mut Vec<Rot>),
+    ) -> Vec<Rot> {
         assert!(places.is_sorted(), "places ascend");
         let mut found = Vec::new();
         let mut lookup = Lookup::new(self, times);
@@ -97,7 +114,7 @@ impl Block {
                 break;
             }
             match lookup.page(page, rest) {
-                Ok(()) => lookup.hand_out(&mut each, &mut found),
+                Ok(()) => each_page(&mut lookup, &mut found),
                 Err(rot) => found.push(rot),
             }
             page += 1;

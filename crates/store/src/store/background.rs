@@ -53,7 +53,7 @@ pub enum Job {
     /// Verifies the checksums of one file.
     Scrub(Box<ScrubJob>),
     /// Looks for streams that live nowhere.
-    Sweep(SweepJob),
+    Sweep(Box<SweepJob>),
 }
 
 /// A job that has been run, to be handed back by [`Store::handle_done`].
@@ -251,7 +251,7 @@ impl Store {
             table,
             checkpoint,
             applied: self.applied.clone(),
-            holes: self.holes.keys().copied().collect(),
+            holes: self.lacking().collect(),
             members: self.members.clone(),
             settlement: None,
         });
@@ -366,7 +366,7 @@ impl Store {
     fn drop_tables(&mut self) {
         let held: BTreeSet<Origin> = self.journal.origins().collect();
         let is_needed = |origin: &Origin| {
-            let is_awaited = self.applied.get(*origin) == 0 && !self.ended_loans.contains(origin);
+            let is_awaited = self.applied.get(*origin) == 0 && !self.ended.contains(origin);
             *origin == self.own || held.contains(origin) || is_awaited
         };
         let gone: Vec<Origin> = self.tables.origins().filter(|origin| !is_needed(origin)).collect();
@@ -375,7 +375,7 @@ impl Store {
             self.fresh_runs.retain(|run| run.origin != origin);
             self.background.tables_anew = true;
         }
-        self.ended_loans.clear();
+        self.ended.retain(|origin| self.tables.has(*origin));
     }
 
     fn flush_job(&mut self) -> Option<Job> {
@@ -440,6 +440,7 @@ impl Store {
         self.manifest.applied = frozen.applied.iter().collect();
         self.manifest.holes = frozen.holes;
         self.manifest.members = frozen.members;
+        self.forget_unread();
         self.background.manifest_is_old = true;
         if let Some(settlement) = frozen.settlement {
             self.settled(settlement);

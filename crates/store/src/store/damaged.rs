@@ -73,7 +73,7 @@ impl Store {
     pub(super) fn first_unread_segment(&self) -> u64 {
         let waiting = self.holes.values().filter_map(|hole| match hole {
             Hole::NoTable(location) => Some(location.position.segment),
-            Hole::Rot => None,
+            Hole::Rot | Hole::Unread(_) => None,
         });
         waiting.min().unwrap_or(u64::MAX)
     }

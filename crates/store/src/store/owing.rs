@@ -91,6 +91,20 @@ impl Store {
         true
     }
 
+    /// Forgets an origin that is over, all of whose points are below the horizon: it reads as nothing applied.
+    pub fn retire(&mut self, origin: Origin) {
+        let frozen = self.frozen.as_mut().map(|frozen| &mut frozen.applied);
+        let debt = self.manifest.debt.as_mut().map(|debt| &mut debt.frontier);
+        let known = [&mut self.applied, &mut self.synced].into_iter().chain(&mut self.syncing);
+        known.chain(frozen).chain(debt).for_each(|known| {
+            known.remove(origin);
+        });
+        self.manifest.applied.retain(|(known, _)| *known != origin);
+        self.holes.retain(|id, _| id.origin != origin);
+        self.ended.insert(origin);
+        self.background.manifest_is_old = true;
+    }
+
     /// Whether a settlement waits for its flush.
     pub fn is_settling(&self) -> bool {
         self.frozen.as_ref().is_some_and(|frozen| frozen.settlement.is_some())
@@ -112,7 +126,7 @@ impl Store {
 
     /// Nothing more will come of a loan.
     pub fn end_loan(&mut self, loan: Origin) {
-        self.ended_loans.insert(loan);
+        self.ended.insert(loan);
     }
 
     /// Tables of loans that a past life took, if nothing is owed: they are of no use any more.
@@ -122,6 +136,6 @@ impl Store {
         }
         let held: Vec<Origin> = self.journal.origins().collect();
         let is_loan = |origin: &Origin| self.applied.get(*origin) == 0 && held.binary_search(origin).is_err();
-        self.ended_loans = self.tables.origins().filter(|o| *o != self.own && is_loan(o)).collect();
+        self.ended = self.tables.origins().filter(|o| *o != self.own && is_loan(o)).collect();
     }
 }

@@ -86,8 +86,8 @@ impl Store {
             findings: Findings::default(),
             snapshotting: Default::default(),
             scrubbing: Default::default(),
+            ended: Default::default(),
             sweeping: Default::default(),
-            ended_loans: Default::default(),
             manifest,
             disk,
         };
@@ -196,7 +196,7 @@ impl Store {
         let waiting: Vec<_> = self.holes.range(range).map(|(id, hole)| (*id, *hole)).collect();
         let located = waiting.into_iter().filter_map(|(id, hole)| match hole {
             Hole::NoTable(location) => Some((id, location)),
-            Hole::Rot => None,
+            Hole::Rot | Hole::Unread(_) => None,
         });
         let mut members = Vec::new();
         for (id, location) in located.collect::<Vec<_>>() {

@@ -3,8 +3,9 @@
 
 use shoal_model::Origin;
 
-use super::{Hole, Store};
-use crate::frame::{Frame, FrameId};
+use super::{Hole, Store, StoreError};
+use crate::frame::{Frame, FrameId, Header, Record, Tag};
+use crate::journal::Location;
 use crate::table::Chunk;
 
 /// Streams in one chunk: about a megabyte.
@@ -52,6 +53,32 @@ impl Store {
         self.tables.known(origin)
     }
 
+    /// A frame cannot be read any more, though its points were: they are in blocks, or will be with the next flush.
+    fn note_unread(&mut self, id: FrameId, location: Location) {
+        if location.position < self.manifest.checkpoint {
+            self.journal.forget(id);
+        } else {
+            self.holes.insert(id, Hole::Unread(location));
+            self.freeze();
+        }
+    }
+
+    /// What a flush has covered needs no frame any more.
+    pub(super) fn forget_unread(&mut self) {
+        let checkpoint = self.manifest.checkpoint;
+        let is_covered = |hole: &Hole| matches!(hole, Hole::Unread(at) if at.position < checkpoint);
+        let covered: Vec<FrameId> =
+            self.holes.extract_if(.., |_, hole| is_covered(hole)).map(|(id, _)| id).collect();
+        covered.into_iter().for_each(|id| self.journal.forget(id));
+    }
+
+    /// Closes a hole that nobody can fill: a frame without points takes the place of the one that is lost.
+    pub fn void(&mut self, id: FrameId) -> Result<(), StoreError> {
+        let header = Header { id, table_len: 0, points: 0 };
+        let frame = Frame::encode(header, &[Record { tag: Tag::VOID, body: &[] }])?;
+        self.apply(&frame).map(drop)
+    }
+
     pub(super) fn frame(&mut self, id: FrameId) -> Option<Frame> {
         if self.holes.contains_key(&id) {
             return None;
@@ -60,8 +87,8 @@ impl Store {
         let read = self.journal.read(location).ok().and_then(|body| Frame::decode(body).ok());
         let frame = read.filter(|frame| frame.id() == id);
         if frame.is_none() {
-            tracing::error!(origin = %id.origin, seq = id.seq, "a frame in the journal has rotted");
-            self.holes.insert(id, Hole::Rot);
+            tracing::error!(origin = %id.origin, seq = id.seq, "a frame in the journal has rotted: it is served no more");
+            self.note_unread(id, location);
         }
         frame
     }

@@ -341,3 +341,39 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn a_series_is_present_where_it_has_points() {
+    const HOUR: i64 = 3_600_000;
+    let mut store = open(&MemoryDisk::new(), 1).store;
+    store.append(&batch("a", &[(HOUR, 1.0), (HOUR + 1, 2.0)]), &[]).unwrap();
+    store.append(&batch("b", &[(5 * HOUR, 1.0)]), &[]).unwrap();
+    let present = |store: &Store, millis: RangeInclusive<i64>| {
+        let (view, series) = (store.view(), store.select(&[]));
+        let present = view.present(&series, millis);
+        series
+            .iter()
+            .zip(present)
+            .filter(|(_, is)| *is)
+            .map(|(one, _)| one.labels.metric().to_owned())
+            .collect()
+    };
+    for is_flushed in [false, true] {
+        let check = |millis: RangeInclusive<i64>, expected: &[&str]| {
+            let found: Vec<String> = present(&store, millis.clone());
+            assert_eq!(found, expected, "{millis:?}, flushed: {is_flushed}");
+        };
+        check(i64::MIN..=i64::MAX, &["a", "b"]);
+        check(0..=HOUR, &["a"]);
+        check(HOUR + 1..=5 * HOUR, &["a", "b"]);
+        check(HOUR + 2..=5 * HOUR - 1, &[]);
+        check(5 * HOUR..=5 * HOUR, &["b"]);
+        check(6 * HOUR..=i64::MAX, &[]);
+        if !is_flushed {
+            sync(&mut store);
+            settle(&mut store, 0);
+        }
+    }
+    assert_eq!(store.view().label_names(&[]), ["__name__"]);
+    assert_eq!(store.view().label_values("__name__", &[]), ["a", "b"]);
+}

@@ -1,11 +1,12 @@
 //! The calls that need no series: formatting, the build, and valid empty answers for what does not exist here
 //! (rules, alerts, exemplars, metadata).
 
+use axum::extract::State;
 use axum::response::Response;
 use serde_json::{Value as Json, json};
 
 use super::params::Params;
-use super::{Refusal, json};
+use super::{Context, Refusal, json};
 
 /// The version of Prometheus whose API this is: Grafana chooses its calls by it.
 const API_VERSION: &str = "3.5.0";
@@ -23,7 +24,7 @@ pub(super) async fn parse_query(params: Params) -> Response {
 fn parsed(params: &Params, show: impl FnOnce(&shoal_query::Expr) -> Json) -> Response {
     let shown = || {
         let expr = shoal_query::parse(params.required("query")?)?;
-        Ok(json::data(&show(&expr), Vec::new()))
+        Ok(json::plain(&show(&expr)))
     };
     shown().unwrap_or_else(Refusal::into_response)
 }
@@ -35,23 +36,33 @@ pub(super) async fn exemplars(params: Params) -> Response {
 
 /// `/api/v1/metadata`: none is kept.
 pub(super) async fn metadata() -> Response {
-    json::data(&json!({}), Vec::new())
+    json::plain(&json!({}))
 }
 
 /// `/api/v1/rules`: there are none.
 pub(super) async fn rules() -> Response {
-    json::data(&json!({"groups": []}), Vec::new())
+    json::plain(&json!({"groups": []}))
 }
 
 /// `/api/v1/alerts`: there are none.
 pub(super) async fn alerts() -> Response {
-    json::data(&json!({"alerts": []}), Vec::new())
+    json::plain(&json!({"alerts": []}))
 }
 
-/// `/api/v1/targets`: nothing is scraped.
-pub(super) async fn targets() -> Response {
-    let targets = json!({"activeTargets": [], "droppedTargets": [], "droppedTargetCounts": {}});
-    json::data(&targets, Vec::new())
+/// `/api/v1/status/config`: a node has none in Prometheus' form.
+pub(super) async fn config() -> Response {
+    json::plain(&json!({"yaml": ""}))
+}
+
+/// `/api/v1/status/flags`: none that a client has to know.
+pub(super) async fn flags() -> Response {
+    json::plain(&json!({}))
+}
+
+/// `/api/v1/status/runtimeinfo`: how long points are kept.
+pub(super) async fn runtimeinfo(State(context): State<Context>) -> Response {
+    let retention = format!("{}s", context.about.retention.as_secs());
+    json::plain(&json!({"storageRetention": retention}))
 }
 
 /// `/api/v1/status/buildinfo`.
@@ -64,5 +75,5 @@ pub(super) async fn buildinfo() -> Response {
         "buildDate": "",
         "goVersion": "",
     });
-    json::data(&info, Vec::new())
+    json::plain(&info)
 }

@@ -1,43 +1,75 @@
 //! Answers in Prometheus' JSON: values are texts, times are seconds, written straight into one buffer.
 
 use std::fmt::Write as _;
+use std::time::Duration;
 
 use axum::http::header::CONTENT_TYPE;
 use axum::response::{IntoResponse, Response};
-use serde_json::Value as Json;
-use shoal_proto::header;
-use shoal_query::{Answer, LabelSet, Sample, Value, format_value};
+use serde_json::{Value as Json, json};
+use shoal_query::{Answer, LabelSet, QueryError, Sample, Value, format_value};
+
+use super::super::asking::Evaluated;
+use crate::engine::Effort;
+
+/// Bytes of one answer: more than any dashboard draws, and a node does not fall over it.
+const BODY_BYTES_MAX: usize = 256 * 1024 * 1024;
+
+/// What a query took, by phase.
+pub(super) struct Explained {
+    pub effort: Effort,
+    /// For its turn, and for the writes that it names.
+    pub waited: Duration,
+    /// With selecting and reading.
+    pub evaluated: Duration,
+}
 
 /// A successful answer to a query.
 pub(super) fn answer(
-    answer: Answer,
-    warnings: Vec<String>,
+    evaluated: Evaluated,
     limit: Option<usize>,
-    frontier: u128,
-) -> Response {
-    let Answer { mut value, warnings: said, infos } = answer;
+    explained: Option<Explained>,
+) -> Result<String, QueryError> {
+    let Evaluated { answer: Answer { mut value, warnings: said, infos }, warnings, effort: _ } = evaluated;
     let mut warnings: Vec<String> = warnings.into_iter().chain(said).collect();
     if limit.is_some_and(|limit| cut(&mut value, limit)) {
         warnings.push("results truncated due to limit".to_owned());
     }
     let mut body = String::from("{\"status\":\"success\",\"data\":");
-    put_value(&mut body, &value);
+    put_value(&mut body, &value)?;
     put_notes(&mut body, "warnings", warnings);
     put_notes(&mut body, "infos", infos.into_iter().collect());
-    body.push('}');
-    let mut response = ([(CONTENT_TYPE, "application/json")], body).into_response();
-    if let Ok(frontier) = format!("{frontier:032x}").parse() {
-        response.headers_mut().insert(header::FRONTIER, frontier);
+    if let Some(explained) = explained {
+        let _ = write!(body, ",\"explain\":{}", explanation(&explained));
     }
-    response
+    body.push('}');
+    Ok(body)
 }
 
 /// A successful answer to anything else.
-pub(super) fn data(data: &Json, warnings: Vec<String>) -> Response {
+pub(super) fn data(data: &Json, warnings: Vec<String>) -> String {
     let mut body = format!("{{\"status\":\"success\",\"data\":{data}");
     put_notes(&mut body, "warnings", warnings);
     body.push('}');
-    ([(CONTENT_TYPE, "application/json")], body).into_response()
+    body
+}
+
+/// The same as a response that no moment's state went into.
+pub(super) fn plain(item: &Json) -> Response {
+    ([(CONTENT_TYPE, "application/json")], data(item, Vec::new())).into_response()
+}
+
+fn explanation(explained: &Explained) -> Json {
+    let Explained { effort, waited, evaluated } = explained;
+    let Effort { series, points, selecting, reading } = effort;
+    let millis = |phase: &Duration| phase.as_secs_f64() * 1000.0;
+    json!({
+        "series": series,
+        "points": points,
+        "wait_ms": millis(waited),
+        "select_ms": millis(selecting),
+        "read_thread_ms": millis(reading),
+        "evaluate_ms": millis(evaluated),
+    })
 }
 
 fn cut(value: &mut Value, limit: usize) -> bool {
@@ -54,7 +86,7 @@ fn cut(value: &mut Value, limit: usize) -> bool {
     is_cut
 }
 
-fn put_value(body: &mut String, value: &Value) {
+fn put_value(body: &mut String, value: &Value) -> Result<(), QueryError> {
     match value {
         Value::Scalar(sample) => {
             body.push_str("{\"resultType\":\"scalar\",\"result\":");
@@ -68,31 +100,46 @@ fn put_value(body: &mut String, value: &Value) {
             body.push(']');
         }
         Value::Vector(elements) => {
-            body.push_str("{\"resultType\":\"vector\",\"result\":[");
-            put_list(body, elements, |body, element| {
+            body.push_str("{\"resultType\":\"vector\",\"result\":");
+            put_series(body, elements, |body, element| {
                 put_metric(body, &element.labels);
                 body.push_str(",\"value\":");
                 put_sample(body, &element.sample);
-                body.push('}');
-            });
-            body.push(']');
+            })?;
         }
         Value::Matrix(series) => {
-            body.push_str("{\"resultType\":\"matrix\",\"result\":[");
-            put_list(body, series, |body, one| {
+            body.push_str("{\"resultType\":\"matrix\",\"result\":");
+            put_series(body, series, |body, one| {
                 put_metric(body, &one.labels);
                 body.push_str(",\"values\":[");
-                put_list(body, &one.samples, put_sample);
-                body.push_str("]}");
-            });
-            body.push(']');
+                put_list(body, one.samples.iter(), put_sample);
+                body.push(']');
+            })?;
         }
     }
     body.push('}');
+    Ok(())
 }
 
-fn put_list<T>(body: &mut String, items: &[T], put: impl Fn(&mut String, &T)) {
+/// Objects of one series each, as long as the body is not too long.
+fn put_series<T>(body: &mut String, items: &[T], put: impl Fn(&mut String, &T)) -> Result<(), QueryError> {
+    body.push('[');
     for (at, item) in items.iter().enumerate() {
+        body.push_str(if at > 0 { ",{" } else { "{" });
+        put(body, item);
+        body.push('}');
+        if body.len() > BODY_BYTES_MAX {
+            return Err(QueryError::Execution(format!(
+                "the answer is longer than {BODY_BYTES_MAX} bytes: ask for fewer series, or a longer step"
+            )));
+        }
+    }
+    body.push(']');
+    Ok(())
+}
+
+fn put_list<T>(body: &mut String, items: impl Iterator<Item = T>, put: impl Fn(&mut String, T)) {
+    for (at, item) in items.enumerate() {
         if at > 0 {
             body.push(',');
         }
@@ -101,9 +148,8 @@ fn put_list<T>(body: &mut String, items: &[T], put: impl Fn(&mut String, &T)) {
 }
 
 fn put_metric(body: &mut String, labels: &LabelSet) {
-    body.push_str("{\"metric\":{");
-    let pairs: Vec<(&str, &str)> = labels.iter().collect();
-    put_list(body, &pairs, |body, (name, value)| {
+    body.push_str("\"metric\":{");
+    put_list(body, labels.iter(), |body, (name, value)| {
         put_text(body, name);
         body.push(':');
         put_text(body, value);
@@ -140,7 +186,14 @@ fn shown(value: f64) -> String {
 }
 
 fn put_text(body: &mut String, text: &str) {
-    body.push_str(&Json::from(text).to_string());
+    let is_plain = |byte: u8| byte >= b' ' && byte != b'"' && byte != b'\\';
+    if text.bytes().all(is_plain) {
+        body.push('"');
+        body.push_str(text);
+        body.push('"');
+    } else {
+        body.push_str(&Json::from(text).to_string());
+    }
 }
 
 fn put_notes(body: &mut String, name: &str, notes: Vec<String>) {

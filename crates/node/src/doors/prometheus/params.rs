@@ -3,8 +3,11 @@
 
 use axum::body::Bytes;
 use axum::extract::{FromRequest, Request};
-use axum::http::header::CONTENT_TYPE;
+use axum::http::HeaderMap;
+use axum::http::header::{ACCEPT_ENCODING, CONTENT_TYPE};
 use axum::response::{IntoResponse, Response};
+use shoal_proto::{Token, header};
+use shoal_store::FrameId;
 use thiserror::Error;
 
 /// A parameter that is missing or says nothing; the caller's fault.
@@ -25,30 +28,33 @@ impl BadParam {
     }
 }
 
-/// All parameters of a request, those of the form first.
-pub(super) struct Params(Vec<(String, String)>);
+/// All parameters of a request, those of the form first, and its headers.
+pub(super) struct Params {
+    pairs: Vec<(String, String)>,
+    headers: HeaderMap,
+}
 
 impl<S: Send + Sync> FromRequest<S> for Params {
     type Rejection = Response;
 
     async fn from_request(request: Request, state: &S) -> Result<Self, Response> {
         let query = request.uri().query().unwrap_or_default().as_bytes().to_vec();
-        let kind =
-            request.headers().get(CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
+        let headers = request.headers().clone();
+        let kind = headers.get(CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
         let mut pairs = Vec::new();
         if kind.starts_with("application/x-www-form-urlencoded") {
             let body = Bytes::from_request(request, state).await.map_err(IntoResponse::into_response)?;
             pairs.extend(form_urlencoded::parse(&body).into_owned());
         }
         pairs.extend(form_urlencoded::parse(&query).into_owned());
-        Ok(Self(pairs))
+        Ok(Self { pairs, headers })
     }
 }
 
 impl Params {
     /// All values of a parameter.
     pub(super) fn all<'p>(&'p self, name: &'p str) -> impl Iterator<Item = &'p str> {
-        self.0.iter().filter(move |pair| pair.0 == name).map(|pair| pair.1.as_str())
+        self.pairs.iter().filter(move |pair| pair.0 == name).map(|pair| pair.1.as_str())
     }
 
     /// A value that is not empty.
@@ -78,6 +84,28 @@ impl Params {
         let ms = seconds_as_ms(text).or_else(|| shoal_query::parse_duration_ms(text));
         let refused = || BadParam::new(name, format!("cannot parse {text:?} to a valid duration"));
         ms.map(Some).ok_or_else(refused)
+    }
+
+    /// The writes that the answer has to contain: tokens in headers, several also separated by commas.
+    pub(super) fn tokens(&self) -> Result<Vec<FrameId>, BadParam> {
+        let values = self.headers.get_all(header::TOKEN).iter();
+        let texts = values.flat_map(|value| value.to_str().unwrap_or("?").split(','));
+        let frame = |text: &str| {
+            let token: Token =
+                text.trim().parse().map_err(|error| BadParam::new(header::TOKEN, format!("{error}")))?;
+            Ok(FrameId { origin: token.origin, seq: token.seq })
+        };
+        texts.map(frame).collect()
+    }
+
+    /// Whether the client reads gzip.
+    pub(super) fn accepts_gzip(&self) -> bool {
+        let values = self.headers.get_all(ACCEPT_ENCODING).iter().filter_map(|value| value.to_str().ok());
+        let refused =
+            |rest: &str| rest.replace(' ', "").trim_start_matches(";q=0").trim_matches(['.', '0']).is_empty();
+        let mut codings = values.flat_map(|value| value.split(',')).map(str::trim);
+        codings
+            .any(|coding| coding.strip_prefix("gzip").is_some_and(|rest| rest.is_empty() || !refused(rest)))
     }
 
     /// How many elements an answer may have; none or 0: as many as there are.
@@ -140,7 +168,8 @@ mod tests {
     #[test]
     fn times_are_seconds_or_dates() {
         let check = |text: &str, expected: Option<i64>| {
-            let params = Params(vec![("time".to_owned(), text.to_owned())]);
+            let params =
+                Params { pairs: vec![("time".to_owned(), text.to_owned())], headers: HeaderMap::new() };
             assert_eq!(params.time("time").ok().flatten(), expected, "{text}");
         };
         check("1.5", Some(1_500));
@@ -151,5 +180,18 @@ mod tests {
         check("yesterday", None);
         check("2024-13-01T00:00:00Z", None);
         check("NaN", None);
+    }
+
+    #[test]
+    fn gzip_is_accepted_where_it_is_asked_for() {
+        let check = |value: &'static str, expected| {
+            let headers = HeaderMap::from_iter([(ACCEPT_ENCODING, value.parse().unwrap())]);
+            assert_eq!(Params { pairs: Vec::new(), headers }.accepts_gzip(), expected, "{value}");
+        };
+        check("gzip", true);
+        check("deflate, gzip;q=0.5, br", true);
+        check("gzip;q=0", false);
+        check("gzip; q=0.0", false);
+        check("identity", false);
     }
 }

@@ -1,5 +1,7 @@
 //! Gaps that no journal fills, and damage: fetched window by window from another node's view.
 
+use shoal_store::Disk;
+
 use super::*;
 
 /// Two hours in ms.
@@ -143,4 +145,77 @@ fn what_has_rotted_in_blocks_comes_back_from_a_peer() {
     world.run_until("it is marked", |world| !world.nodes[&id(2)].replica.store().damage().is_empty());
     world.run_until("all agree", World::agree);
     assert!(repaired(&world, 2) > 0);
+}
+
+/// Flips a bit in the points of one frame of a node's journal.
+fn rot_frame(disk: &MemoryDisk, id: FrameId) {
+    let header = [b"SHF\x01".as_slice(), &id.origin.0, &id.seq.to_le_bytes()].concat();
+    for name in Disk::list(disk, "journal").unwrap() {
+        let path = format!("journal/{name}");
+        let content = shoal_store::disk::read_all(&*disk.open(&path).unwrap()).unwrap();
+        if let Some(at) = content.windows(header.len()).position(|bytes| bytes == header) {
+            assert!(path.ends_with(".seg") && disk.rot(&path, at + 56, 0x10));
+        }
+    }
+}
+
+#[test]
+fn a_frame_that_nobody_has_is_given_up_and_what_follows_it_spreads() {
+    let mut world = World::of_three();
+    world.cut_both(1, 2);
+    world.cut_both(1, 3);
+    world.run_for(Duration::from_secs(2));
+    let receipts: Vec<_> = (1..=3)
+        .map(|n| {
+            let ticket = world.write(1, &batch(n, i64::from(n), 1.0), Acks::Count(1));
+            world.answer(1, ticket).unwrap().frame
+        })
+        .collect();
+    // The commit of one sync is made durable by the next.
+    world.run_for(Duration::from_secs(1));
+    let last = world.write(1, &batch(9, 9, 1.0), Acks::Count(1));
+    world.answer(1, last).unwrap();
+    let disk = world.node(1).disk.clone();
+    world.down.insert(id(1));
+    disk.lose_power(0);
+    rot_frame(&disk, receipts[1]);
+    world.start(1, 2, &[2], disk);
+    assert_eq!(world.replica(1).store().holes().count(), 1);
+    world.cut.clear();
+    world.run_until("all agree", World::agree);
+    let voided = world.nodes[&id(1)].events.contains(&Event::Voided(receipts[1]));
+    assert!(voided && world.replica(1).counters().frames_voided == 1);
+    assert_eq!(world.replica(2).store().point_count(), 3, "all but what is lost");
+}
+
+/// Moves a node's horizon as the clock does.
+fn pass_time(world: &mut World, n: u8, now_ms: i64) {
+    let now = world.now;
+    while let Some(job) = world.replica(n).poll_job(now_ms) {
+        world.replica(n).handle_done(now, job.run());
+    }
+}
+
+#[test]
+fn an_origin_that_is_over_goes_from_the_frontiers_and_does_not_come_back() {
+    let mut world = World::of_three_with(Options { retention: Duration::from_secs(3_600), ..forgetful() });
+    write_much(&mut world, 3, 10..14, 0..2);
+    world.run_until("all agree", World::agree);
+    let disk = world.node(3).disk.clone();
+    world.start(3, 2, &[1], disk);
+    world.run_until("all agree", World::agree);
+    let over = origin(3, 1);
+    assert!(world.replica(1).store().applied().get(over) > 0);
+    pass_time(&mut world, 1, 12 * 3_600_000);
+    world.run_for(Duration::from_secs(3));
+    assert_eq!(world.replica(1).store().applied().get(over), 0, "the others have it still");
+    assert!(world.replica(2).store().applied().get(over) > 0);
+    for n in [2, 3] {
+        pass_time(&mut world, n, 12 * 3_600_000);
+    }
+    world.run_until("all have let go", |world| {
+        world.nodes.values().all(|node| node.replica.store().applied().get(over) == 0)
+    });
+    world.run_until("all agree", World::agree);
+    assert!((1..=3).all(|n| repaired(&world, n) == 0));
 }

@@ -235,7 +235,7 @@ fn a_block_whose_ends_have_rotted_is_written_anew_while_it_is_open() {
 }
 
 #[test]
-fn a_scrub_makes_a_rotten_frame_of_a_closed_segment_a_hole() {
+fn a_frame_that_a_scrub_finds_rotten_is_served_no_more_and_its_points_stay() {
     let disk = MemoryDisk::new();
     let mut store = open(&disk, 1).store;
     for n in 1..=3 {
@@ -248,7 +248,11 @@ fn a_scrub_makes_a_rotten_frame_of_a_closed_segment_a_hole() {
     let location = store.journal.find(id).unwrap();
     assert!(disk.rot("journal/0000000000000001.seg", location.position.offset as usize + 20, 1));
     scrub(&mut store, DAY_MS);
-    assert_eq!(store.holes().collect::<Vec<_>>(), [(id, Hole::Rot)]);
+    assert_eq!(store.holes().count(), 0, "its points were flushed");
+    assert!(store.is_gone(id) && store.frames(origin(1), 2, usize::MAX).is_empty());
+    assert_eq!(read(&store, "x"), [(1, 1.0), (2, 1.0), (3, 1.0)]);
+    drop(store);
+    assert_eq!(read(&open(&disk, 3).store, "x"), [(1, 1.0), (2, 1.0), (3, 1.0)]);
 }
 
 #[test]

@@ -1,0 +1,190 @@
+//! Targets divided over nodes: each is scraped by one of them, all nodes know all of them, and when a node is
+//! killed the others take its targets over, with nothing doubled and nothing ended.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use serde_json::Value;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpListener;
+
+use crate::harness::{Cluster, Node};
+
+/// A target of the test's own: it counts the scrapes, and wants a bearer token.
+struct Target {
+    address: SocketAddr,
+    scrapes: Arc<AtomicU64>,
+}
+
+impl Target {
+    async fn start() -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let (address, scrapes) = (listener.local_addr().unwrap(), Arc::new(AtomicU64::new(0)));
+        let counted = Arc::clone(&scrapes);
+        tokio::spawn(async move {
+            while let Ok((mut stream, _)) = listener.accept().await {
+                let counted = Arc::clone(&counted);
+                tokio::spawn(async move {
+                    let mut request = vec![0; 4096];
+                    let read = stream.read(&mut request).await.unwrap_or_default();
+                    let request = String::from_utf8_lossy(&request[..read]).to_ascii_lowercase();
+                    let is_known = request.contains("authorization: bearer secret");
+                    let count = counted.fetch_add(1, Ordering::Relaxed);
+                    let body =
+                        format!("# TYPE scrapes counter\nscrapes_total {count}\nsteady{{a=\"b\"}} 1\n");
+                    let status = if is_known { "200 OK" } else { "401 Unauthorized" };
+                    let head = format!(
+                        "HTTP/1.1 {status}\r\nconnection: close\r\ncontent-length: {}\r\n\r\n",
+                        body.len()
+                    );
+                    let _ = stream.write_all((head + &body).as_bytes()).await;
+                });
+            }
+        });
+        Self { address, scrapes }
+    }
+
+    fn count(&self) -> u64 {
+        self.scrapes.load(Ordering::Relaxed)
+    }
+}
+
+const CONFIG: &str = "
+global: {scrape_interval: 1s}
+scrape_configs:
+- job_name: app
+  authorization: {credentials_file: token}
+  file_sd_configs: [{files: ['targets*.json']}]
+  metric_relabel_configs: [{regex: a, action: labeldrop}]
+- job_name: refused
+  static_configs: [{targets: [TARGET]}]
+";
+
+async fn cluster(targets: &[Target], nodes: usize) -> Cluster {
+    let mut cluster = Cluster::empty();
+    let config = CONFIG.replace("TARGET", &format!("'{}'", targets[0].address));
+    std::fs::write(cluster.path("scrape.yml"), config).unwrap();
+    std::fs::write(cluster.path("token"), "secret\n").unwrap();
+    write_targets(&cluster, targets);
+    let file = cluster.path("scrape.yml").display().to_string();
+    for index in 0..nodes {
+        cluster.add(&format!("n{}", index + 1), &["--scrape", &file]);
+        cluster.start_node(index).await;
+    }
+    cluster.all_ready().await;
+    cluster
+}
+
+fn write_targets(cluster: &Cluster, targets: &[Target]) {
+    let addresses: Vec<_> = targets.iter().map(|target| target.address.to_string()).collect();
+    let groups = serde_json::json!([{"targets": addresses, "labels": {"zone": "a"}}]);
+    std::fs::write(cluster.path("targets.json"), groups.to_string()).unwrap();
+}
+
+async fn json(node: &Node, path: &str) -> Option<Value> {
+    let (_, answer) = node.get(path).await?;
+    let body = answer.split_once("\r\n\r\n")?.1;
+    serde_json::from_str(&body[body.find('{')?..=body.rfind('}')?]).ok()
+}
+
+/// The samples of a query's one series over the last seconds, or of none.
+async fn range(node: &Node, query: &str, seconds: i64) -> Vec<(i64, f64)> {
+    let end = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_secs() as i64;
+    let path = format!("/api/v1/query_range?query={query}&start={}&end={end}&step=1", end - seconds);
+    let answer = json(node, &path).await.unwrap_or_default();
+    let values = answer["data"]["result"][0]["values"].as_array().cloned().unwrap_or_default();
+    let sample = |pair: &Value| (pair[0].as_i64().unwrap(), pair[1].as_str().unwrap().parse().unwrap());
+    values.iter().map(sample).collect()
+}
+
+/// How many targets of a job a node shows as up, and how many in all.
+async fn shown(node: &Node, job: &str) -> (usize, usize) {
+    let answer = json(node, &format!("/api/v1/targets?scrapePool={job}")).await.unwrap_or_default();
+    let targets = answer["data"]["activeTargets"].as_array().cloned().unwrap_or_default();
+    (targets.iter().filter(|target| target["health"] == "up").count(), targets.len())
+}
+
+async fn all_show(cluster: &Cluster, job: &str, expected: (usize, usize)) {
+    cluster
+        .eventually(&format!("every node shows {expected:?} of {job}"), async || {
+            for node in &cluster.nodes {
+                if shown(node, job).await != expected {
+                    return false;
+                }
+            }
+            true
+        })
+        .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_killed_nodes_targets_are_scraped_by_the_others_and_nothing_is_doubled_or_ended() {
+    let mut targets = Vec::new();
+    for _ in 0..9 {
+        targets.push(Target::start().await);
+    }
+    let mut cluster = cluster(&targets, 3).await;
+    all_show(&cluster, "app", (9, 9)).await;
+    all_show(&cluster, "refused", (0, 1)).await;
+    let began = std::time::Instant::now();
+    let before: Vec<_> = targets.iter().map(Target::count).collect();
+    cluster
+        .eventually("each target is scraped", async || {
+            targets.iter().zip(&before).all(|(t, b)| t.count() > b + 3)
+        })
+        .await;
+
+    cluster.nodes[2].kill();
+    let killed = cluster.nodes.remove(2);
+    let before: Vec<_> = targets.iter().map(Target::count).collect();
+    cluster
+        .eventually("the others scrape them all", async || {
+            targets.iter().zip(&before).all(|(t, b)| t.count() > b + 8)
+        })
+        .await;
+    all_show(&cluster, "app", (9, 9)).await;
+
+    let seconds = began.elapsed().as_secs() as i64;
+    for node in &cluster.nodes {
+        let up = range(node, "count(up%7Bjob=%22app%22%7D)", seconds).await;
+        assert!(!up.is_empty() && up.iter().all(|(_, count)| *count == 9.0), "a series ended: {up:?}");
+        let most = range(node, "max(count_over_time(steady%5B4s%5D))", seconds - 4).await;
+        assert!(most.iter().all(|(_, count)| *count <= 6.0), "scrapes are doubled: {most:?}");
+        let resets = range(node, "max(resets(scrapes_total%5B1m%5D))", 0).await;
+        assert!(resets.iter().all(|(_, count)| *count == 0.0), "{resets:?}");
+    }
+    drop(killed);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_target_lacks_has_ended_and_why_it_is_down_is_told() {
+    let targets = [Target::start().await, Target::start().await];
+    let cluster = cluster(&targets, 1).await;
+    let node = &cluster.nodes[0];
+    all_show(&cluster, "app", (2, 2)).await;
+    let refused = "server returned HTTP status 401 Unauthorized";
+    cluster
+        .eventually("it is told why a target is down", async || {
+            let answer = json(node, "/api/v1/targets?scrapePool=refused").await.unwrap_or_default();
+            answer["data"]["activeTargets"][0]["lastError"] == refused
+        })
+        .await;
+    let instance = targets[0].address.to_string();
+    let series = format!("steady{{instance=\"{instance}\",job=\"app\",zone=\"a\"}}");
+    assert_eq!(node.value(&series).await, Some(1.0));
+    assert_eq!(node.value(&format!("up{{instance=\"{instance}\",job=\"refused\"}}")).await, Some(0.0));
+
+    write_targets(&cluster, &targets[1..]);
+    cluster.eventually("its series have ended", async || node.value(&series).await.is_none()).await;
+    all_show(&cluster, "app", (1, 1)).await;
+    assert_eq!(node.value(&format!("up{{instance=\"{instance}\",job=\"app\"}}")).await, None);
+
+    std::fs::write(cluster.path("scrape.yml"), "scrape_configs: [{job_name: x, unknown: 1}]").unwrap();
+    let count = targets[1].count();
+    cluster.eventually("a broken file changes nothing", async || targets[1].count() > count + 6).await;
+    std::fs::write(cluster.path("scrape.yml"), "scrape_configs: []").unwrap();
+    all_show(&cluster, "app", (0, 0)).await;
+    let (status, text) = node.get("/metrics").await.unwrap();
+    assert!(status == 200 && text.contains("shoal_points_accepted_total{door=\"scrape\"}"), "{text}");
+}
