@@ -26,6 +26,7 @@ use crate::engine::Engine;
 pub use asking::Turns;
 pub use intake::Intake;
 pub use own::figures as own_figures;
+pub use push::repeat as repeat_pushes;
 pub use refusals::{Door, Refusals};
 pub use server::serve;
 
