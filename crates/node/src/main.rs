@@ -12,6 +12,7 @@ mod figures;
 mod gzip;
 mod host;
 mod node;
+mod otlp;
 mod scrape;
 
 use std::process::ExitCode;

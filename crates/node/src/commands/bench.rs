@@ -17,7 +17,7 @@ use axum::http::Uri;
 
 use crate::config::{ConfigError, read_tokens};
 use lines::Lines;
-use load::Load;
+use load::{Load, Span};
 use meter::Meter;
 use wire::Wire;
 
@@ -123,23 +123,30 @@ impl Bench {
         let token = self.token_file.as_deref().map(read_tokens).transpose()?;
         let wire = Wire::new(token.and_then(|tokens| tokens.into_iter().next()));
         let meter = Meter::new(&self.pid, &self.dir);
+        let span = Span::new(self.rounds, self.interval_ms);
         let mut report = String::new();
         if !self.write.is_empty() {
-            self.load(&wire, &meter, &mut report).await?;
+            self.load(&wire, span, &meter, &mut report).await?;
         }
         if !self.statsd.is_empty() {
             self.spray(&wire, &meter, &mut report).await?;
         }
         if let Some(base) = &self.query {
-            let span = load::Span::new(self.rounds, self.interval_ms);
             queries::run(&wire, base, span, self.repeat, &meter, &mut report).await?;
         }
         Ok(report)
     }
 
-    async fn load(&self, wire: &Wire, meter: &Meter, report: &mut String) -> Result<(), BenchError> {
+    async fn load(
+        &self,
+        wire: &Wire,
+        span: Span,
+        meter: &Meter,
+        report: &mut String,
+    ) -> Result<(), BenchError> {
         let load = Load {
             urls: &self.write,
+            span,
             series: self.series,
             rounds: self.rounds,
             interval_ms: self.interval_ms,

@@ -2,6 +2,7 @@
 //! second hands over what to write; where the last second is still being written, the next one includes it.
 
 mod aggregate;
+mod drops;
 mod line;
 mod series;
 mod slot;
@@ -18,6 +19,7 @@ use tokio::task::JoinHandle;
 
 use super::{Context, Door, gathered, wall_ms};
 use aggregate::Aggregate;
+use drops::Drops;
 
 /// The largest datagram that UDP has.
 const DATAGRAM_BYTES_MAX: usize = 65_535;
@@ -48,6 +50,7 @@ impl Statsd {
         let instance = context.about.profile.client.to_string();
         let door = Receiver {
             aggregate: Aggregate::new(bounds, instance, &mut rand::rng()),
+            drops: Drops::of(socket.local_addr()?),
             socket,
             seconds,
             stop: Arc::clone(&stop),
@@ -67,6 +70,7 @@ impl Statsd {
 
 struct Receiver {
     aggregate: Aggregate,
+    drops: Drops,
     socket: UdpSocket,
     seconds: mpsc::Sender<Second>,
     stop: Arc<AtomicBool>,
@@ -101,18 +105,19 @@ impl Receiver {
 
     /// Hands the points of the last second over, unless the one before is still under way.
     fn hand_over(&mut self, now_ms: i64) -> bool {
-        self.count();
-        let Ok(room) = self.seconds.try_reserve() else { return false };
-        let parts = self.aggregate.flush(now_ms.div_euclid(SECOND_MS) * SECOND_MS);
-        if !parts.is_empty() {
-            room.send(parts);
+        if self.seconds.capacity() == 0 {
+            return false;
         }
-        true
+        self.count();
+        let parts = self.aggregate.flush(now_ms.div_euclid(SECOND_MS) * SECOND_MS);
+        // This thread alone sends, so there is room.
+        parts.is_empty() || self.seconds.try_send(parts).is_ok()
     }
 
     fn count(&mut self) {
         let intake = self.aggregate.take_intake();
         self.context.refusals.accept(Door::Statsd, intake.accepted);
+        self.context.refusals.refuse(Door::Statsd, "dropped", self.drops.take());
         for (word, count) in intake.refused {
             self.context.refusals.refuse(Door::Statsd, word, count);
         }

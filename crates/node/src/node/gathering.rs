@@ -20,8 +20,12 @@ pub(super) struct Sockets {
 impl Sockets {
     /// Takes them.
     pub(super) fn bind(config: &NodeConfig) -> anyhow::Result<Self> {
-        let bind =
-            |address: SocketAddr| UdpSocket::bind(address).with_context(|| format!("--statsd {address}"));
+        let bind = |address: SocketAddr| {
+            if !address.ip().is_loopback() {
+                tracing::warn!(statsd = %address, "StatsD knows no tokens: who reaches the address can count");
+            }
+            UdpSocket::bind(address).with_context(|| format!("--statsd {address}"))
+        };
         Ok(Self { statsd: config.statsd.map(bind).transpose()? })
     }
 

@@ -258,19 +258,4 @@ fn client_config(tls: &TypedTls, folder: &Path) -> Result<ClientConfig, TlsError
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_redirect_is_seen_from_where_it_comes() {
-        let check = |base: &str, location: &str, expected: Option<&str>| {
-            let found = resolve(&base.parse().unwrap(), location).map(|uri| uri.to_string());
-            assert_eq!(found.as_deref(), expected, "{base} {location}");
-        };
-        check("http://a/x/y?q=1", "/z?r=2", Some("http://a/z?r=2"));
-        check("http://a/x/y", "z", Some("http://a/x/z"));
-        check("http://a/x", "https://b:1/z", Some("https://b:1/z"));
-        check("http://a/x", "ftp://b/z", None);
-        check("http://a/x", "", None);
-    }
-}
+mod tests;

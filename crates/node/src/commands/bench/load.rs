@@ -36,6 +36,7 @@ const METRICS: [(&str, bool); 10] = [
 /// What to write.
 pub(super) struct Load<'a> {
     pub(super) urls: &'a [Uri],
+    pub(super) span: Span,
     pub(super) series: usize,
     pub(super) rounds: usize,
     pub(super) interval_ms: i64,
@@ -74,11 +75,10 @@ pub(super) struct Sent {
 
 impl Load<'_> {
     pub(super) async fn run(&self, wire: &Wire) -> Result<Sent, BenchError> {
-        let from_ms = Span::new(self.rounds, self.interval_ms).from_ms;
         let mut fleet = Fleet::new(self.series);
         let mut sent = Sent::default();
         for round in 0..self.rounds {
-            let time_ms = from_ms + round as i64 * self.interval_ms;
+            let time_ms = self.span.from_ms + round as i64 * self.interval_ms;
             let bodies: Arc<[Bytes]> = fleet.requests(time_ms, self.batch).into();
             sent.requests += bodies.len();
             sent.bytes += bodies.iter().map(Bytes::len).sum::<usize>();
