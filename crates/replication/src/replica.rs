@@ -246,8 +246,19 @@ impl Replica {
 
     /// Takes a write: it is stored and pushed at once, and ends with [`Event::Written`].
     pub fn submit(&mut self, now: Duration, batch: &Batch, acks: Acks) -> Result<Ticket, SubmitError> {
+        self.submit_noted(now, batch, &[], acks)
+    }
+
+    /// The same with records beside the points.
+    pub fn submit_noted(
+        &mut self,
+        now: Duration,
+        batch: &Batch,
+        records: &[Record<'_>],
+        acks: Acks,
+    ) -> Result<Ticket, SubmitError> {
         self.check_submit(now, acks)?;
-        let appended = self.append(batch, &[])?;
+        let appended = self.append(batch, records)?;
         Ok(self.push_own(now, &appended, acks))
     }
 
@@ -256,10 +267,11 @@ impl Replica {
         &mut self,
         now: Duration,
         known: &KnownPoints,
+        records: &[Record<'_>],
         acks: Acks,
     ) -> Result<Ticket, SubmitError> {
         self.check_submit(now, acks)?;
-        let appended = self.store.append_known(known, &[])?;
+        let appended = self.store.append_known(known, records)?;
         self.note_own(&appended);
         Ok(self.push_own(now, &appended, acks))
     }
