@@ -6,6 +6,7 @@ mod driver;
 mod lensed;
 mod notes;
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -18,7 +19,7 @@ use shoal_replication::{
 use shoal_store::{FrameId, KnownPoints, SharedAnnotations, SnapshotSize, Tag};
 use shoal_transport::{Arrivals, Mesh};
 use thiserror::Error;
-use tokio::sync::{Semaphore, SemaphorePermit, mpsc, oneshot, watch};
+use tokio::sync::{Semaphore, mpsc, oneshot, watch};
 
 pub use answer::{Answer, PartValue, Question, SeriesValue, Snapshot, TooManySeries};
 pub use lensed::{Effort, Lensed, shown_labels};
@@ -161,6 +162,16 @@ pub struct Status {
 
 type Records = Vec<(Tag, Vec<u8>)>;
 type WriteReply = oneshot::Sender<Result<Written, WriteError>>;
+impl Status {
+    /// The members that answer and stay, this node among them.
+    pub fn reachable(&self) -> BTreeSet<NodeId> {
+        let stays = |member: &&MemberStatus| {
+            let leaves = member.profile.as_ref().is_some_and(|profile| profile.phase == Phase::Leaving);
+            member.is_reachable && member.member.status == shoal_replication::Status::Joined && !leaves
+        };
+        self.members.iter().filter(stays).map(|member| member.member.node).collect()
+    }
+}
 
 enum Command {
     Write { batch: Batch, notes: Records, acks: Acks, reply: WriteReply },
@@ -226,15 +237,10 @@ impl Engine {
 
     /// The same with what is told beside the points.
     pub async fn write_noted(&self, batch: Batch, notes: Notes, acks: Acks) -> Result<Written, WriteError> {
-        let _room = self.hold(bytes_of(&batch))?;
+        let bytes = bytes_of(&batch).min(WAITING_BYTES_MAX) as u32;
+        let _room = self.room.try_acquire_many(bytes).map_err(|_| SubmitError::Busy)?;
         let notes = notes.into_records(&self.annotations);
         self.ask(|reply| Command::Write { batch, notes, acks, reply }).await?
-    }
-
-    /// Room for what waits; refused where too much does already.
-    fn hold(&self, bytes: usize) -> Result<SemaphorePermit<'_>, SubmitError> {
-        let bytes = bytes.min(WAITING_BYTES_MAX) as u32;
-        self.room.try_acquire_many(bytes).map_err(|_| SubmitError::Busy)
     }
 
     /// The places of streams that are about to be written to; new ones are taken into the catalogue.
@@ -250,8 +256,8 @@ impl Engine {
         notes: Notes,
         acks: Acks,
     ) -> Result<Written, WriteError> {
-        let bytes = size_of_val(known.points.as_slice()) + size_of_val(known.streams.as_slice());
-        let _room = self.hold(bytes)?;
+        let bytes = known_bytes(&known).min(WAITING_BYTES_MAX) as u32;
+        let _room = self.room.try_acquire_many(bytes).map_err(|_| SubmitError::Busy)?;
         let notes = notes.into_records(&self.annotations);
         self.ask(|reply| Command::WriteKnown { revision, known, notes, acks, reply }).await?
     }
@@ -327,6 +333,11 @@ fn bytes_of(batch: &Batch) -> usize {
         size_of::<StreamPoints>() + part.stream.labels.canonical().len() + size_of_val(part.points.as_slice())
     };
     batch.streams.iter().map(part).sum()
+}
+
+/// What points of known streams cost while they wait.
+fn known_bytes(known: &KnownPoints) -> usize {
+    size_of_val(known.streams.as_slice()) + size_of_val(known.points.as_slice())
 }
 
 /// The phase that a readiness is told as.

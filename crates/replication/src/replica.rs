@@ -192,6 +192,8 @@ pub struct Replica {
     loans: BTreeMap<Origin, lending::Loan>,
     repairs: repairing::Repairs,
     jobs: VecDeque<Job>,
+    /// The time of the last timer.
+    timed_at: Duration,
     /// Origins that are over, as of the last look.
     retired: BTreeSet<Origin>,
     rng: SmallRng,
@@ -226,6 +228,7 @@ impl Replica {
             repairs: Default::default(),
             jobs: VecDeque::new(),
             retired: BTreeSet::new(),
+            timed_at: Duration::ZERO,
             transmits: VecDeque::new(),
             events: VecDeque::new(),
             counters: Counters::default(),
@@ -365,6 +368,8 @@ impl Replica {
     /// The next job for another thread, a flush or a merge; hand it back by [`Replica::handle_done`]. `now_ms` is
     /// the wall clock.
     pub fn poll_job(&mut self, now_ms: i64) -> Option<Job> {
+        let leads = self.clock_leads(now_ms);
+        self.store.keep_windows(leads);
         self.jobs.pop_front().or_else(|| self.store.poll_job(now_ms).map(Job::Store))
     }
 

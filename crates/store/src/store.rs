@@ -171,7 +171,9 @@ pub struct Store {
     findings: Findings,
     snapshotting: snapshotting::Snapshotting,
     scrubbing: scrubbing::Scrubbing,
-    ended_loans: BTreeSet<Origin>,
+    /// Loans and origins of which nothing more comes: their tables go with their last frame.
+    ended: BTreeSet<Origin>,
+    keeps_windows: bool,
     sweeping: sweeping::Sweeping,
 }
 
@@ -262,8 +264,15 @@ impl Store {
             annotations: self.annotations.clone(),
             damage: self.manifest.damage.clone(),
             findings: self.findings.clone(),
-            _epoch: self.sweeping.epoch(),
+            _epochs: vec![self.sweeping.epoch()],
         }
+    }
+
+    /// The same for one who keeps it for long and goes by places: as long as it is there, each stream keeps its own.
+    pub fn lasting_view(&self) -> View {
+        let mut view = self.view();
+        view._epochs.extend(self.sweeping.epoch_under_way());
+        view
     }
 
     /// A digest of every point that reads see, independent of order and layout; none while points are missing. It

@@ -9,9 +9,9 @@ use shoal_model::{Matcher, SeriesId};
 use shoal_query::format_value;
 use shoal_store::{Annotations, Description, Exemplar};
 
+use super::super::asking::Unanswered;
 use super::params::{BadParam, Params};
 use super::{Context, Refusal, json};
-use crate::doors::asking::Unanswered;
 use crate::engine::Snapshot;
 
 /// The types of metrics, as remote write numbers them.
@@ -38,8 +38,7 @@ pub(super) async fn metadata(State(context): State<Context>, params: Params) -> 
             });
             Json::Object(shown.collect())
         };
-        let shown = context.engine.inspect(work).await.map_err(Unanswered::from)?;
-        Ok(json::plain(&shown))
+        Ok(json::plain(&context.engine.inspect(work).await.map_err(Unanswered::from)?))
     };
     found.await.unwrap_or_else(Refusal::into_response)
 }
