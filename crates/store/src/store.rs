@@ -169,7 +169,8 @@ pub struct Store {
     findings: Findings,
     snapshotting: snapshotting::Snapshotting,
     scrubbing: scrubbing::Scrubbing,
-    ended_loans: BTreeSet<Origin>,
+    /// Loans and origins of which nothing more comes: their tables go with their last frame.
+    ended: BTreeSet<Origin>,
     keeps_windows: bool,
     sweeping: sweeping::Sweeping,
 }

@@ -53,7 +53,7 @@ pub enum Job {
     /// Verifies the checksums of one file.
     Scrub(Box<ScrubJob>),
     /// Looks for streams that live nowhere.
-    Sweep(SweepJob),
+    Sweep(Box<SweepJob>),
 }
 
 /// A job that has been run, to be handed back by [`Store::handle_done`].
@@ -371,7 +371,7 @@ impl Store {
     fn drop_tables(&mut self) {
         let held: BTreeSet<Origin> = self.journal.origins().collect();
         let is_needed = |origin: &Origin| {
-            let is_awaited = self.applied.get(*origin) == 0 && !self.ended_loans.contains(origin);
+            let is_awaited = self.applied.get(*origin) == 0 && !self.ended.contains(origin);
             *origin == self.own || held.contains(origin) || is_awaited
         };
         let gone: Vec<Origin> = self.tables.origins().filter(|origin| !is_needed(origin)).collect();
@@ -380,7 +380,7 @@ impl Store {
             self.fresh_runs.retain(|run| run.origin != origin);
             self.background.tables_anew = true;
         }
-        self.ended_loans.clear();
+        self.ended.retain(|origin| self.tables.has(*origin));
     }
 
     fn flush_job(&mut self) -> Option<Job> {

@@ -86,7 +86,7 @@ impl Store {
             findings: Findings::default(),
             snapshotting: Default::default(),
             scrubbing: Default::default(),
-            ended_loans: Default::default(),
+            ended: Default::default(),
             keeps_windows: false,
             sweeping: Default::default(),
             manifest,

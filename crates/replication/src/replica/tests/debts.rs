@@ -223,7 +223,7 @@ fn an_origin_that_is_over_goes_from_the_frontiers_and_does_not_come_back() {
 #[test]
 fn a_clock_that_leads_those_of_the_members_lets_nothing_go() {
     let mut world = World::of_three_with(Options { retention: Duration::from_secs(3_600), ..forgetful() });
-    write_much(&mut world, 1, 10..14, 0..2);
+    write_much(&mut world, 1, 10..40, 0..4);
     world.run_for(Duration::from_secs(2));
     let held = |world: &World| world.nodes[&id(1)].replica.store().view().windows().iter().count();
     let windows = held(&world);
