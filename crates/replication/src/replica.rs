@@ -192,6 +192,8 @@ pub struct Replica {
     loans: BTreeMap<Origin, lending::Loan>,
     repairs: repairing::Repairs,
     jobs: VecDeque<Job>,
+    /// The wall clock as the driver told it last: it may have been set since the life began.
+    clock_ms: i64,
     /// Origins that are over, as of the last look.
     retired: BTreeSet<Origin>,
     rng: SmallRng,
@@ -209,6 +211,7 @@ impl Replica {
         for member in opened.members.iter().filter_map(|body| Member::decode(body).ok()) {
             members.join(member);
         }
+        let clock_ms = config.began_ms;
         let mut replica = Self {
             rng: SmallRng::seed_from_u64(config.seed),
             config,
@@ -225,6 +228,7 @@ impl Replica {
             loans: BTreeMap::new(),
             repairs: Default::default(),
             jobs: VecDeque::new(),
+            clock_ms,
             retired: BTreeSet::new(),
             transmits: VecDeque::new(),
             events: VecDeque::new(),
@@ -353,6 +357,7 @@ impl Replica {
     /// The next job for another thread, a flush or a merge; hand it back by [`Replica::handle_done`]. `now_ms` is
     /// the wall clock.
     pub fn poll_job(&mut self, now_ms: i64) -> Option<Job> {
+        self.clock_ms = now_ms;
         self.jobs.pop_front().or_else(|| self.store.poll_job(now_ms).map(Job::Store))
     }
 
