@@ -19,7 +19,7 @@ use shoal_replication::{
 use shoal_store::{FrameId, KnownPoints, SharedAnnotations, SnapshotSize, Tag};
 use shoal_transport::{Arrivals, Mesh};
 use thiserror::Error;
-use tokio::sync::{Semaphore, SemaphorePermit, mpsc, oneshot, watch};
+use tokio::sync::{Semaphore, mpsc, oneshot, watch};
 
 pub use answer::{Answer, PartValue, Question, SeriesValue, Snapshot, TooManySeries};
 pub use lensed::{Effort, Lensed, shown_labels};

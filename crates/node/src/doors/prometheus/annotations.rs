@@ -12,7 +12,6 @@ use shoal_store::{Annotations, Description, Exemplar};
 use super::super::asking::Unanswered;
 use super::params::{BadParam, Params};
 use super::{Context, Refusal, json};
-use crate::doors::asking::Unanswered;
 use crate::engine::Snapshot;
 
 /// The types of metrics, as remote write numbers them.
