@@ -194,6 +194,8 @@ pub struct Replica {
     jobs: VecDeque<Job>,
     /// The time of the last timer.
     timed_at: Duration,
+    /// The wall clock as the driver told it last: it may have been set since the life began.
+    clock_ms: i64,
     /// Origins that are over, as of the last look.
     retired: BTreeSet<Origin>,
     rng: SmallRng,
@@ -211,6 +213,7 @@ impl Replica {
         for member in opened.members.iter().filter_map(|body| Member::decode(body).ok()) {
             members.join(member);
         }
+        let clock_ms = config.began_ms;
         let mut replica = Self {
             rng: SmallRng::seed_from_u64(config.seed),
             config,
@@ -227,6 +230,7 @@ impl Replica {
             loans: BTreeMap::new(),
             repairs: Default::default(),
             jobs: VecDeque::new(),
+            clock_ms,
             retired: BTreeSet::new(),
             timed_at: Duration::ZERO,
             transmits: VecDeque::new(),
@@ -370,6 +374,7 @@ impl Replica {
     pub fn poll_job(&mut self, now_ms: i64) -> Option<Job> {
         let leads = self.clock_leads(now_ms);
         self.store.keep_windows(leads);
+        self.clock_ms = now_ms;
         self.jobs.pop_front().or_else(|| self.store.poll_job(now_ms).map(Job::Store))
     }
 

@@ -81,6 +81,19 @@ impl Annotations {
         self.exemplars.iter()
     }
 
+    /// All of it as records of frames.
+    pub fn records(&self) -> [(Tag, Vec<u8>); 2] {
+        let of_family = |(family, descriptions): (&String, &BTreeMap<Description, i64>)| {
+            let described = descriptions.iter().map(|(one, heard)| (family.clone(), one.clone(), *heard));
+            described.collect::<Vec<Described>>()
+        };
+        let described: Vec<Described> = self.families.iter().flat_map(of_family).collect();
+        [
+            (Tag::METADATA, encode_descriptions(&described)),
+            (Tag::EXEMPLARS, encode_exemplars(self.exemplars.iter())),
+        ]
+    }
+
     /// Joins a record of a frame in; one of another kind is none of ours.
     pub(crate) fn join(&mut self, record: &Record<'_>) -> Result<(), Malformed> {
         match record.tag {

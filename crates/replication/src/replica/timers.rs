@@ -117,7 +117,7 @@ impl Replica {
         };
         let unseen: Vec<_> = self.members.joined().filter(|member| is_unseen(member.node)).cloned().collect();
         for member in unseen {
-            if let Err(error) = self.append_member(&member.forgotten(self.wall_ms(now))) {
+            if let Err(error) = self.append_member(&member.forgotten(self.clock_ms)) {
                 tracing::warn!(%error, "a member that is long unseen could not be forgotten");
             }
         }
