@@ -8,10 +8,14 @@
 mod harness;
 #[path = "clients/installed.rs"]
 mod installed;
+#[path = "clients/otlp.rs"]
+mod otlp;
 #[path = "clients/promtool.rs"]
 mod promtool;
 #[path = "clients/push.rs"]
 mod push;
+#[path = "clients/remote_write.rs"]
+mod remote_write;
 #[path = "clients/scrape.rs"]
 mod scrape;
 #[path = "clients/statsd.rs"]

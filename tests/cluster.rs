@@ -37,6 +37,8 @@ mod prometheus;
 mod push;
 #[path = "cluster/relay.rs"]
 mod relay;
+#[path = "cluster/remote_write.rs"]
+mod remote_write;
 #[path = "cluster/rot.rs"]
 mod rot;
 #[path = "cluster/scraping.rs"]

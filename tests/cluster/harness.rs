@@ -133,14 +133,17 @@ impl Node {
     /// GET of a path with headers; status, headers and body in one text.
     pub async fn get_with(&self, path: &str, headers: &[(&str, &str)]) -> Option<(u16, String)> {
         let headers: String = headers.iter().map(|(name, value)| format!("{name}: {value}\r\n")).collect();
-        self.request(&format!("GET {path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n{headers}\r\n")).await
+        self.request(
+            format!("GET {path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n{headers}\r\n").as_bytes(),
+        )
+        .await
     }
 
     /// The same for a body that is no text: the head and the body.
     pub async fn get_bytes(&self, path: &str, headers: &[(&str, &str)]) -> Option<(String, Vec<u8>)> {
         let headers: String = headers.iter().map(|(name, value)| format!("{name}: {value}\r\n")).collect();
         let request = format!("GET {path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n{headers}\r\n");
-        let answer = self.exchange(&request).await?;
+        let answer = self.exchange(request.as_bytes()).await?;
         let end = answer.windows(4).position(|bytes| bytes == b"\r\n\r\n")?;
         Some((String::from_utf8(answer[..end].to_vec()).ok()?, answer[end + 4..].to_vec()))
     }
@@ -150,7 +153,7 @@ impl Node {
         let len = body.len();
         let head =
             format!("POST {path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\ncontent-length: {len}\r\n\r\n");
-        self.request(&(head + body)).await
+        self.request((head + body).as_bytes()).await
     }
 
     /// POST of a form; status, headers and body in one text.
@@ -161,19 +164,32 @@ impl Node {
             "POST {path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\ncontent-type: {kind}\r\n\
              content-length: {len}\r\n\r\n"
         );
-        self.request(&(head + form)).await
+        self.request((head + form).as_bytes()).await
     }
 
-    async fn request(&self, request: &str) -> Option<(u16, String)> {
-        let answer = String::from_utf8(self.exchange(request).await?).ok()?;
+    /// POST of bytes with headers; status, headers and body in one text.
+    pub async fn post_bytes(
+        &self,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: &[u8],
+    ) -> Option<(u16, String)> {
+        let mut head = format!("POST {path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n");
+        headers.iter().for_each(|(name, value)| head += &format!("{name}: {value}\r\n"));
+        head += &format!("content-length: {}\r\n\r\n", body.len());
+        self.request(&[head.as_bytes(), body].concat()).await
+    }
+
+    async fn request(&self, request: &[u8]) -> Option<(u16, String)> {
+        let answer = String::from_utf8_lossy(&self.exchange(request).await?).into_owned();
         let status = answer.split(' ').nth(1)?.parse().ok()?;
         Some((status, answer))
     }
 
-    async fn exchange(&self, request: &str) -> Option<Vec<u8>> {
+    async fn exchange(&self, request: &[u8]) -> Option<Vec<u8>> {
         let talk = async {
             let mut stream = TcpStream::connect(self.client).await.ok()?;
-            stream.write_all(request.as_bytes()).await.ok()?;
+            stream.write_all(request).await.ok()?;
             let mut answer = Vec::new();
             stream.read_to_end(&mut answer).await.ok()?;
             Some(answer)

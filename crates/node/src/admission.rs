@@ -89,7 +89,7 @@ impl Rules {
             let kind = part.stream.kind;
             let mut index = 0;
             part.points.retain(|point| {
-                let reason = self.reason(kind, point);
+                let reason = self.judge(kind, point);
                 admitted.refused.extend(reason.map(|reason| RefusedPoint {
                     stream: place,
                     point: index,
@@ -106,7 +106,8 @@ impl Rules {
         Ok(admitted)
     }
 
-    fn reason(&self, kind: Kind, point: &Point) -> Option<Reason> {
+    /// Why a point of a stream of this kind is not taken, if it is not.
+    pub fn judge(&self, kind: Kind, point: &Point) -> Option<Reason> {
         let millis = time::millis(kind, point.time);
         if !kind.accepts(point.value) {
             return Some(Reason::Value(kind));

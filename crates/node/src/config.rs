@@ -47,6 +47,8 @@ pub(crate) struct NodeConfig {
     pub(crate) retention: Duration,
     /// How long the last value of a counter that ended is kept.
     pub(crate) totals: Duration,
+    /// The label of remote write that names one of several replicas of a server, and is no label of the series.
+    pub(crate) replica_label: Option<String>,
     /// Bytes of journal kept for nodes that were away, beyond what is not flushed yet.
     pub(crate) journal_bytes_max: u64,
     /// How often the node writes its own and its host's metrics; `None` for never.

@@ -9,6 +9,8 @@ mod http;
 mod import;
 mod ingest;
 mod intake;
+mod known;
+mod otlp;
 mod own;
 mod prometheus;
 mod push;
@@ -25,6 +27,7 @@ use crate::engine::Engine;
 
 pub use asking::Turns;
 pub use intake::Intake;
+pub use known::KnownSeries;
 pub use own::figures as own_figures;
 pub use push::repeat as repeat_pushes;
 pub use refusals::{Door, Refusals};
@@ -43,6 +46,8 @@ pub struct Context {
     pub scraped: Arc<crate::scrape::Board>,
     /// The requests in work.
     pub intake: Arc<Intake>,
+    /// The series that were written before, by their bytes.
+    pub known: Arc<KnownSeries>,
     /// The transport, for its figures.
     pub mesh: shoal_transport::Mesh,
     /// The turns of PromQL questions.
@@ -58,6 +63,8 @@ pub struct About {
     pub cluster: String,
     /// How old a point may be.
     pub retention: Duration,
+    /// The label that tells the replicas of one server apart, if there is one.
+    pub replica_label: Option<String>,
     /// Tokens of which clients need one; none: the doors are open.
     pub tokens: Vec<String>,
 }

@@ -10,12 +10,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use shoal_membership::Membership;
-use shoal_model::{Batch, NodeId, Phase, StreamPoints};
+use shoal_model::{Batch, NodeId, Phase, Stream, StreamPoints};
 use shoal_replication::{
     Acks, Counters, Faults, ForgetError, Member, MemberStatus, Readiness, Receipt, RepairStatus, Replica,
     SubmitError, TooFewCopies, Totals,
 };
-use shoal_store::{FrameId, SnapshotSize};
+use shoal_store::{FrameId, KnownPoints, SnapshotSize};
 use shoal_transport::{Arrivals, Mesh};
 use thiserror::Error;
 use tokio::sync::{Semaphore, mpsc, oneshot, watch};
@@ -49,6 +49,9 @@ pub enum WriteError {
     /// It was taken, but the copies asked for could not be had.
     #[error(transparent)]
     TooFewCopies(#[from] TooFewCopies),
+    /// The places that it names were found at an earlier revision of the catalogue; nothing was taken.
+    #[error("the catalogue has changed, to revision {0}: send it again")]
+    Outdated(u64),
     /// Nobody knows: it may have been taken.
     #[error(transparent)]
     Stopped(#[from] Stopped),
@@ -117,6 +120,17 @@ pub struct Written {
     pub clashes: Vec<FamilyClash>,
 }
 
+/// Where streams are, at one revision of the catalogue.
+#[derive(Clone, Debug)]
+pub struct Placed {
+    /// The revision.
+    pub revision: u64,
+    /// For each stream its place, or why its series cannot have it.
+    pub places: Vec<Result<u32, String>>,
+    /// How many streams there are in all.
+    pub streams: usize,
+}
+
 /// What the engine tells of itself.
 #[derive(Clone, Debug)]
 pub struct Status {
@@ -155,8 +169,12 @@ impl Status {
     }
 }
 
+type WriteReply = oneshot::Sender<Result<Written, WriteError>>;
+
 enum Command {
-    Write { batch: Batch, acks: Acks, reply: oneshot::Sender<Result<Written, WriteError>> },
+    Write { batch: Batch, acks: Acks, reply: WriteReply },
+    Place { streams: Vec<Stream>, reply: oneshot::Sender<Result<Placed, WriteError>> },
+    WriteKnown { revision: u64, known: KnownPoints, acks: Acks, reply: WriteReply },
     Snapshot { tokens: Vec<FrameId>, reply: oneshot::Sender<Result<Snapshot, ReadError>> },
     Status { reply: oneshot::Sender<Status> },
     Forget { target: String, reply: oneshot::Sender<Result<Member, ForgetError>> },
@@ -213,6 +231,21 @@ impl Engine {
         let bytes = bytes_of(&batch).min(WAITING_BYTES_MAX) as u32;
         let _room = self.room.try_acquire_many(bytes).map_err(|_| SubmitError::Busy)?;
         self.ask(|reply| Command::Write { batch, acks, reply }).await?
+    }
+
+    /// The places of streams that are about to be written to; new ones are taken into the catalogue.
+    pub async fn place(&self, streams: Vec<Stream>) -> Result<Placed, WriteError> {
+        self.ask(|reply| Command::Place { streams, reply }).await?
+    }
+
+    /// Writes points of streams by their places, and waits for their copies.
+    pub async fn write_known(
+        &self,
+        revision: u64,
+        known: KnownPoints,
+        acks: Acks,
+    ) -> Result<Written, WriteError> {
+        self.ask(|reply| Command::WriteKnown { revision, known, acks, reply }).await?
     }
 
     /// Answers a question; the loop goes on meanwhile.

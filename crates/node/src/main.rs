@@ -12,6 +12,7 @@ mod figures;
 mod gzip;
 mod host;
 mod node;
+mod otlp;
 mod rendezvous;
 mod scrape;
 

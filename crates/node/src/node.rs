@@ -57,6 +57,7 @@ pub async fn run(config: NodeConfig) -> anyhow::Result<()> {
         refusals: Arc::new(Refusals::default()),
         scraped: Arc::default(),
         intake: Arc::new(Intake::default()),
+        known: Arc::default(),
         mesh: mesh.clone(),
         turns: Turns::default(),
     };
@@ -160,6 +161,7 @@ fn about(config: &NodeConfig, profile: Profile) -> About {
         profile,
         cluster: config.cluster.clone(),
         retention: config.retention,
+        replica_label: config.replica_label.clone(),
         tokens: config.tokens.clone(),
     }
 }

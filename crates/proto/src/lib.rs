@@ -6,12 +6,14 @@
 //! - [`acks`]: how many copies a write waits for
 //! - [`token`]: what one write stored, by name
 //! - [`header`]: names of metadata and HTTP headers
+//! - [`remote_write`]: Prometheus' write protocol, both versions, as columns
 //!
 //! It judges form only: whether a point's value or time is acceptable is for the node that takes it.
 
 pub mod acks;
 pub mod convert;
 pub mod header;
+pub mod remote_write;
 pub mod token;
 
 pub use acks::{Acks, ParseAcksError};

@@ -19,9 +19,10 @@ use std::time::Duration;
 use bytes::Bytes;
 use rand::SeedableRng;
 use rand::rngs::SmallRng;
-use shoal_model::{Batch, Incarnation, NodeId, Origin, View};
+use shoal_model::{Batch, Incarnation, NodeId, Origin, Stream, View};
 use shoal_store::{
-    Appended, Opened, Record, SnapshotDone, SnapshotRefused, SnapshotSize, Store, StoreError, SyncJob,
+    Appended, KnownPoints, Opened, Record, SnapshotDone, SnapshotRefused, SnapshotSize, Store, StoreError,
+    SyncJob,
 };
 use thiserror::Error;
 
@@ -242,9 +243,39 @@ impl Replica {
 
     /// Takes a write: it is stored and pushed at once, and ends with [`Event::Written`].
     pub fn submit(&mut self, now: Duration, batch: &Batch, acks: Acks) -> Result<Ticket, SubmitError> {
-        if self.readiness != Readiness::Ready {
-            return Err(SubmitError::NotReady(self.waits_for(now)));
+        self.check_submit(now, acks)?;
+        let appended = self.append(batch, &[])?;
+        Ok(self.push_own(now, &appended, acks))
+    }
+
+    /// The same for streams by their places, from [`Replica::place`].
+    pub fn submit_known(
+        &mut self,
+        now: Duration,
+        known: &KnownPoints,
+        acks: Acks,
+    ) -> Result<Ticket, SubmitError> {
+        self.check_submit(now, acks)?;
+        let appended = self.store.append_known(known, &[])?;
+        self.note_own(&appended);
+        Ok(self.push_own(now, &appended, acks))
+    }
+
+    /// The place of a stream that is about to be written to.
+    pub fn place(&mut self, stream: &Stream) -> u32 {
+        self.store.place(stream)
+    }
+
+    /// Why no write is taken, if the node is not in service.
+    pub fn check_in_service(&self, now: Duration) -> Result<(), SubmitError> {
+        match self.readiness {
+            Readiness::Ready => Ok(()),
+            _ => Err(SubmitError::NotReady(self.waits_for(now))),
         }
+    }
+
+    fn check_submit(&mut self, now: Duration, acks: Acks) -> Result<(), SubmitError> {
+        self.check_in_service(now)?;
         if self.writes.len() >= PENDING_MAX {
             return Err(SubmitError::Busy);
         }
@@ -254,13 +285,17 @@ impl Replica {
         {
             return Err(SubmitError::TooFewMembers(TooFewCopies { copies: 0, wanted }));
         }
-        let appended = self.append(batch, &[])?;
+        Ok(())
+    }
+
+    /// Pushes what was just appended, and has it wait for its copies.
+    fn push_own(&mut self, now: Duration, appended: &Appended, acks: Acks) -> Ticket {
         let ticket = Ticket(self.next_ticket);
         self.next_ticket += 1;
         let wait = if acks == Acks::Auto { AUTO_WAIT } else { ACKS_WAIT };
         self.writes.wait(appended.frame.id().seq, ticket, acks, now + wait);
         self.push_all(now);
-        Ok(ticket)
+        ticket
     }
 
     /// Gossip has a new picture of the nodes.
@@ -387,8 +422,12 @@ impl Replica {
     /// Writes the next frame of our own.
     fn append(&mut self, batch: &Batch, records: &[Record<'_>]) -> Result<Appended, StoreError> {
         let appended = self.store.append(batch, records)?;
-        self.own_bytes.note(appended.frame.id().seq, appended.frame.bytes().len());
+        self.note_own(&appended);
         Ok(appended)
+    }
+
+    fn note_own(&mut self, appended: &Appended) {
+        self.own_bytes.note(appended.frame.id().seq, appended.frame.bytes().len());
     }
 
     fn electorate(&self, now: Duration) -> Electorate {

@@ -48,6 +48,7 @@ pub struct Catalogue {
     streams: Streams,
     /// The places that changed since the log was last appended to.
     touched: RoaringBitmap,
+    revision: u64,
 }
 
 impl Catalogue {
@@ -70,6 +71,12 @@ impl Catalogue {
         self.put(place, &stream.labels, id);
         self.touched.insert(place);
         place
+    }
+
+    /// Changes whenever a place that was found before may belong to another stream by now, or its series to two
+    /// families: whoever remembers places looks them up anew then.
+    pub fn revision(&self) -> u64 {
+        self.revision
     }
 
     /// The stream at a place.
@@ -110,6 +117,7 @@ impl Catalogue {
     /// Forgets streams that live nowhere any more: their places are given out again, and a series without
     /// streams is no longer found.
     pub fn recycle(&mut self, places: &RoaringBitmap) {
+        self.revision += 1;
         let places = places & self.live_places();
         self.free(&places);
         self.touched |= places;
@@ -148,6 +156,9 @@ impl Catalogue {
     /// Puts a stream that is known to be new at a place that is free.
     fn put(&mut self, place: u32, labels: &Labels, id: &StreamId) {
         let known = self.series.find(&id.series);
+        let is_torn =
+            known.is_some() && self.family(&id.series).is_some_and(|family| family != id.kind.family());
+        self.revision += u64::from(is_torn);
         debug_assert!(known.is_none_or(|series| self.labels(series).as_ref() == Some(labels)));
         let series = known.unwrap_or_else(|| self.add_series(labels, id.series));
         self.streams.insert(place, series, id.writer, id.kind);

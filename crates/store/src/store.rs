@@ -259,8 +259,15 @@ impl Store {
             catalogue: self.catalogue.clone(),
             damage: self.manifest.damage.clone(),
             findings: self.findings.clone(),
-            _epoch: self.sweeping.epoch(),
+            _epochs: vec![self.sweeping.epoch()],
         }
+    }
+
+    /// The same for one who keeps it for long and goes by places: as long as it is there, each stream keeps its own.
+    pub fn lasting_view(&self) -> View {
+        let mut view = self.view();
+        view._epochs.extend(self.sweeping.epoch_under_way());
+        view
     }
 
     /// A digest of every point that reads see, independent of order and layout; none while points are missing. It

@@ -1,6 +1,7 @@
 //! What a reader sees: the points that were there when the view was taken, whatever is written, flushed or merged
 //! meanwhile. Views are cheap, and no writer waits for one.
 
+mod condensed;
 mod presence;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -11,11 +12,10 @@ use shoal_merge::{Digest, order};
 use shoal_model::{Family, Kind, Labels, Matcher, Point, Writer, time};
 
 use crate::base::Base;
-use crate::block::{Block, Columns, ShardDigests, ShardMix};
+use crate::block::{ShardDigests, ShardMix};
 use crate::catalogue::{SeriesEntry, SharedCatalogue};
 use crate::damage::{Damage, DamageMarks, Damaged, Findings};
 use crate::memtable::MemtableView;
-use crate::summary;
 use crate::windows::{WINDOW_MS, Windows, window_end, window_of, window_start};
 
 /// Streams whose points are digested in one go: bounds the memory.
@@ -31,8 +31,8 @@ pub struct View {
     pub(crate) catalogue: SharedCatalogue,
     pub(crate) damage: DamageMarks,
     pub(crate) findings: Findings,
-    /// Keeps the places of streams that this view can see from being given to others.
-    pub(crate) _epoch: Arc<()>,
+    /// Keep the places of streams that this view can see from being given to others.
+    pub(crate) _epochs: Vec<Arc<()>>,
 }
 
 /// One series, one family, with its streams, as a query sees it.
@@ -219,58 +219,6 @@ impl View {
         series.iter().map(read).collect()
     }
 
-    /// Like [`View::read_series`], but of what lies well before the range only what a lens needs to know: running
-    /// totals, and the last points of gauges. The points before the range are not those that were written.
-    pub fn read_condensed(&self, series: &SeriesView, millis: RangeInclusive<i64>) -> SeriesRead {
-        let reads = series.streams.iter().map(|(_, kind, place)| {
-            let first_full = match kind {
-                Kind::Sample => i64::MIN,
-                _ => summary::first_full_window(*millis.start()),
-            };
-            let mut read = self.read_past(*place, *kind, first_full);
-            let full = (*millis.start()).min(window_start(first_full))..=*millis.end();
-            for later in self.read_many(&[(*place, *kind)], full) {
-                read.points.extend(later.points);
-                read.damage.extend(later.damage);
-            }
-            read.settle();
-            read
-        });
-        gather(series, reads)
-    }
-
-    /// What later windows need of a stream's windows before `first_full`.
-    fn read_past(&self, place: u32, kind: Kind, first_full: i64) -> StreamRead {
-        let mut read = [StreamRead::default()];
-        let oldest = self.horizon_ms.div_euclid(WINDOW_MS);
-        if kind == Kind::Counter && self.horizon_ms > i64::MIN {
-            self.add_greatest_below_horizon(&[(place, kind)], i64::MAX, &mut read);
-        }
-        let [mut read] = read;
-        if first_full > oldest {
-            self.note_marks(place, oldest..=first_full - 1, &mut read);
-        }
-        let mut fresh = Vec::new();
-        self.memtables.iter().for_each(|memtable| memtable.read(place, &mut fresh));
-        let fresh: BTreeSet<i64> = fresh.iter().map(|point| window_of(kind, point.time)).collect();
-        let windows = self.windows.iter().map(|(window, _)| window).chain(fresh.iter().copied());
-        let windows: BTreeSet<i64> = windows.filter(|window| (oldest..first_full).contains(window)).collect();
-        for window in windows {
-            let summary = self.windows.summary(window).filter(|_| !fresh.contains(&window));
-            let points = summary.and_then(|block| read_summary(block, place));
-            let Some(points) = points else {
-                let millis = window_start(window)..=window_end(window);
-                for full in self.read_within(&[(place, kind)], millis) {
-                    read.points.extend(full.points);
-                    read.damage.extend(full.damage);
-                }
-                continue;
-            };
-            read.points.extend(points);
-        }
-        read
-    }
-
     /// The digests of one window: sums over the points that a read of it sees, whatever blocks they lie in. A
     /// window with damage has none.
     pub fn window_digests(&self, window: i64) -> Result<ShardDigests, Damaged> {
@@ -362,14 +310,6 @@ fn gather(series: &SeriesView, reads: impl IntoIterator<Item = StreamRead>) -> S
     });
     let streams = streams.collect();
     SeriesRead { streams, damage: damage.into_iter().collect() }
-}
-
-/// A stream's points in a summary; `None` where that has rotted, which costs nothing but time.
-fn read_summary(block: &Block, place: u32) -> Option<Vec<Point>> {
-    let mut columns = Columns::default();
-    let rot = block.read(place, i64::MIN..=i64::MAX, &mut columns);
-    let points = columns.times.iter().zip(&columns.values).map(|(time, value)| Point::new(*time, *value));
-    rot.is_empty().then(|| points.collect())
 }
 
 fn window(ms: i64) -> i64 {

@@ -55,6 +55,7 @@ impl TypedNode {
             totals: self
                 .totals
                 .map_or(self.retention.unwrap_or(RETENTION).0.saturating_mul(TOTALS), |span| span.0),
+            replica_label: replica_label(self.replica_label)?,
             journal_bytes_max: self.journal.unwrap_or(JOURNAL).0,
             gossip_grace: self.gossip_grace.map(|span| span.0),
             self_metrics: self_metrics(self.self_metrics.unwrap_or(SELF_METRICS))?,
@@ -111,6 +112,15 @@ fn name(flag: &'static str, name: String) -> Result<String, ConfigError> {
         return Err(value(flag, &name, "1 to 128 bytes without control characters are wanted"));
     }
     Ok(name)
+}
+
+fn replica_label(label: Option<String>) -> Result<Option<String>, ConfigError> {
+    match label {
+        Some(label) if label.is_empty() || label.starts_with("__") => {
+            Err(value("replica-label", &label, "the name of a label is wanted, such as prometheus_replica"))
+        }
+        label => Ok(label),
+    }
 }
 
 fn self_metrics(every: Every) -> Result<Option<Duration>, ConfigError> {

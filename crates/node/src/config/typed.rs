@@ -72,6 +72,11 @@ pub(crate) struct TypedNode {
     #[arg(long, value_name = "DURATION", env = "SHOAL_TOTALS", hide_env_values = true)]
     pub(crate) totals: Option<Span>,
 
+    /// Label by which redundant Prometheus servers tell themselves apart in remote write: each is a writer of its
+    /// own of one series, and the label is left out
+    #[arg(long, value_name = "NAME", env = "SHOAL_REPLICA_LABEL", hide_env_values = true)]
+    pub(crate) replica_label: Option<String>,
+
     /// Bytes of journal kept for nodes that were away, with k, M or G; who misses more fetches it window by window
     /// [default: 1G]
     #[arg(long, value_name = "BYTES", env = "SHOAL_JOURNAL", hide_env_values = true)]
@@ -141,6 +146,7 @@ impl TypedNode {
             open: self.open.or(other.open),
             retention: self.retention.or(other.retention),
             totals: self.totals.or(other.totals),
+            replica_label: self.replica_label.or(other.replica_label),
             journal: self.journal.or(other.journal),
             self_metrics: self.self_metrics.or(other.self_metrics),
             statsd: self.statsd.or(other.statsd),

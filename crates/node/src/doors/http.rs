@@ -10,7 +10,7 @@ use shoal_model::limits::REQUEST_BYTES_MAX;
 use shoal_proto::v1;
 use shoal_replication::Readiness;
 
-use super::{Context, cluster, import, own, prometheus, push, remote_write};
+use super::{Context, cluster, import, otlp, own, prometheus, push, remote_write};
 use crate::engine::phase;
 use crate::figures;
 use crate::host;
@@ -26,6 +26,8 @@ pub(super) fn routes(context: Context) -> Router {
         .route("/metrics/job/{*group}", gateway())
         .route("/metrics/job@base64/{*group}", gateway())
         .route("/api/v1/write", post(remote_write::write))
+        .route("/v1/metrics", post(otlp::export_http))
+        .route("/api/v1/otlp/v1/metrics", post(otlp::export_http))
         .merge(prometheus::routes())
         .layer(DefaultBodyLimit::max(REQUEST_BYTES_MAX))
         .with_state(context)

@@ -12,7 +12,7 @@ use serde_json::json;
 use shoal_model::Kind;
 use shoal_model::limits::REQUEST_BYTES_MAX;
 use shoal_proto::{Token, header};
-use shoal_replication::{Acks, SubmitError};
+use shoal_replication::{Acks, Receipt, SubmitError};
 
 use super::refusals::Door;
 use super::{Context, http, push, wall_ms};
@@ -125,17 +125,19 @@ pub(super) async fn store(context: &Context, parsed: Parsed, acks: Acks) -> Resp
         reasons: reasons.take(100).collect(),
     };
     let mut response = outcome.into_response();
-    if let Some(receipt) = receipt {
-        let token = Token { origin: receipt.frame.origin, seq: receipt.frame.seq };
-        for (name, value) in
-            [(header::COPIES, receipt.copies.to_string()), (header::TOKEN, token.to_string())]
-        {
-            if let Ok(value) = value.parse() {
-                response.headers_mut().insert(name, value);
-            }
+    put_receipt(response.headers_mut(), receipt);
+    response
+}
+
+/// Tells how many copies a write has, and what names it.
+pub(super) fn put_receipt(headers: &mut HeaderMap, receipt: Option<Receipt>) {
+    let Some(Receipt { frame, copies }) = receipt else { return };
+    let token = Token { origin: frame.origin, seq: frame.seq };
+    for (name, value) in [(header::COPIES, copies.to_string()), (header::TOKEN, token.to_string())] {
+        if let Ok(value) = value.parse() {
+            headers.insert(name, value);
         }
     }
-    response
 }
 
 struct Outcome {
@@ -171,8 +173,9 @@ pub(super) fn write_error(error: &WriteError) -> Response {
         WriteError::Refused(SubmitError::Busy) => {
             http::error(StatusCode::TOO_MANY_REQUESTS, "too_many_requests", &text)
         }
-        WriteError::Refused(_) | WriteError::TooFewCopies(_) | WriteError::Stopped(_) => {
-            http::error(StatusCode::SERVICE_UNAVAILABLE, "unavailable", &text)
-        }
+        WriteError::Refused(_)
+        | WriteError::Outdated(_)
+        | WriteError::TooFewCopies(_)
+        | WriteError::Stopped(_) => http::error(StatusCode::SERVICE_UNAVAILABLE, "unavailable", &text),
     }
 }

@@ -65,7 +65,7 @@ impl v1::ingest_server::Ingest for Ingest {
     }
 }
 
-fn put(metadata: &mut MetadataMap, name: &'static str, value: &str) {
+pub(super) fn put(metadata: &mut MetadataMap, name: &'static str, value: &str) {
     if let Ok(value) = AsciiMetadataValue::try_from(value) {
         metadata.insert(name, value);
     }
@@ -162,7 +162,7 @@ impl RefusalList {
     }
 }
 
-fn acks_of(metadata: &MetadataMap, field: &str) -> Result<Acks, Status> {
+pub(super) fn acks_of(metadata: &MetadataMap, field: &str) -> Result<Acks, Status> {
     let header = metadata.get(header::ACKS).map(|value| value.to_str().unwrap_or("?"));
     let text = if field.is_empty() { header.unwrap_or_default() } else { field };
     text.parse().map_err(|error| Status::invalid_argument(format!("acks: {error}")))
@@ -184,6 +184,7 @@ pub(super) fn status(error: &WriteError) -> Status {
         WriteError::Refused(SubmitError::TooFewMembers(_)) => Status::failed_precondition(text),
         WriteError::Refused(SubmitError::Busy) => Status::resource_exhausted(text),
         WriteError::Refused(SubmitError::NotReady(_) | SubmitError::Store(_))
+        | WriteError::Outdated(_)
         | WriteError::TooFewCopies(_)
         | WriteError::Stopped(_) => Status::unavailable(text),
     }

@@ -12,6 +12,8 @@ pub enum Door {
     Import,
     /// Remote write.
     RemoteWrite,
+    /// OTLP by gRPC or HTTP; what is counted are data points.
+    Otlp,
     /// The node's own and its host's metrics.
     Itself,
     /// StatsD: the values of the lines that came.
@@ -29,6 +31,7 @@ impl Door {
             Door::Grpc => "grpc",
             Door::Import => "import",
             Door::RemoteWrite => "remote_write",
+            Door::Otlp => "otlp",
             Door::Itself => "self",
             Door::Statsd => "statsd",
             Door::StatsdTotals => "statsd_totals",

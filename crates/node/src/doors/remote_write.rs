@@ -1,112 +1,137 @@
-//! `POST /api/v1/write`: remote write 1.0, samples only. All that can be judged is judged before anything is
-//! stored; what is refused gets 400, because the same bytes would be refused again.
+//! `POST /api/v1/write`: remote write, 1.0 and 2.0 told apart by the content type. What is refused gets 400, because
+//! the same bytes would be refused again, and says how much of it is stored; what may be had later gets 429 or 503.
+
+mod rows;
 
 use axum::body::Bytes;
 use axum::extract::State;
-use axum::http::StatusCode;
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use prost::Message;
-use shoal_model::limits::REQUEST_BYTES_MAX;
-use shoal_model::{Kind, LabelError, Labels, Point, Stream, StreamPoints, Writer};
-use shoal_replication::Acks;
-use thiserror::Error;
+use shoal_model::Writer;
+use shoal_proto::header as own_header;
+use shoal_proto::remote_write::{self, Columns, Malformed};
+use shoal_replication::{Acks, Receipt};
 
 use super::refusals::Door;
 use super::{Context, http, import};
-use crate::admission::Admitted;
-use crate::engine::Written;
+use rows::Tally;
 
-/// Bytes that are no remote write request.
-#[derive(Debug, Error)]
-enum Malformed {
-    #[error("the body is no snappy block: {0}")]
-    Snappy(#[from] snap::Error),
-    #[error("{0} bytes after decompression are over the limit of {REQUEST_BYTES_MAX}")]
-    TooLong(usize),
-    #[error("the body is no remote write 1.0 message: {0}")]
-    Message(#[from] prost::DecodeError),
-    #[error("a series is refused: {0}")]
-    Labels(#[from] LabelError),
+/// The message of 2.0, as its content type names it.
+const V2_MESSAGE: &str = "io.prometheus.write.v2.Request";
+/// The message of 1.0.
+const V1_MESSAGE: &str = "prometheus.WriteRequest";
+/// What a reply to 2.0 counts.
+const SAMPLES_WRITTEN: &str = "x-prometheus-remote-write-samples-written";
+const HISTOGRAMS_WRITTEN: &str = "x-prometheus-remote-write-histograms-written";
+const EXEMPLARS_WRITTEN: &str = "x-prometheus-remote-write-exemplars-written";
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Version {
+    V1,
+    V2,
 }
 
-#[derive(Clone, PartialEq, Message)]
-struct WriteRequest {
-    #[prost(message, repeated, tag = "1")]
-    timeseries: Vec<TimeSeries>,
-}
-
-#[derive(Clone, PartialEq, Message)]
-struct TimeSeries {
-    #[prost(message, repeated, tag = "1")]
-    labels: Vec<Label>,
-    #[prost(message, repeated, tag = "2")]
-    samples: Vec<Sample>,
-}
-
-#[derive(Clone, PartialEq, Message)]
-struct Label {
-    #[prost(string, tag = "1")]
-    name: String,
-    #[prost(string, tag = "2")]
-    value: String,
-}
-
-#[derive(Clone, PartialEq, Message)]
-struct Sample {
-    #[prost(double, tag = "1")]
-    value: f64,
-    #[prost(int64, tag = "2")]
-    timestamp: i64,
+/// What the headers say.
+#[derive(Debug)]
+struct Asked {
+    version: Version,
+    acks: Acks,
+    writer: Writer,
 }
 
 /// The door.
-pub(super) async fn write(State(context): State<Context>, body: Bytes) -> Response {
-    let streams = match decode(&body) {
-        Ok(streams) => streams,
-        Err(error) => {
-            context.refusals.refuse(Door::RemoteWrite, "syntax", 1);
-            return http::error(StatusCode::BAD_REQUEST, "bad_data", &error.to_string());
+pub(super) async fn write(State(context): State<Context>, headers: HeaderMap, body: Bytes) -> Response {
+    let asked = match Asked::read(&headers) {
+        Ok(asked) => asked,
+        Err((status, text)) => {
+            context.refusals.refuse(Door::RemoteWrite, "header", 1);
+            return http::error(status, "bad_data", &text);
         }
     };
-    let Admitted { batch, refused, .. } =
-        match context.about.rules().admit(streams.into_iter().enumerate().collect()) {
-            Ok(admitted) => admitted,
-            Err(error) => return http::error(StatusCode::BAD_REQUEST, "bad_data", &error.to_string()),
-        };
-    refused.iter().for_each(|refused| context.refusals.refuse(Door::RemoteWrite, refused.reason.word(), 1));
-    let sizes: Vec<u64> = batch.streams.iter().map(|part| part.points.len() as u64).collect();
-    let Written { clashes, .. } = match context.engine.write(batch, Acks::Auto).await {
-        Ok(written) => written,
-        Err(error) => return import::write_error(&error),
+    let mut tally = Tally::default();
+    let mut response = take(&context, &asked, &body, &mut tally).await;
+    tally.refused.iter().for_each(|(reason, points)| {
+        context.refusals.refuse(Door::RemoteWrite, reason, *points);
+    });
+    context.refusals.accept(Door::RemoteWrite, tally.samples);
+    if asked.version == Version::V2 {
+        let counts =
+            [(SAMPLES_WRITTEN, tally.samples), (HISTOGRAMS_WRITTEN, 0), (EXEMPLARS_WRITTEN, tally.exemplars)];
+        for (name, count) in counts {
+            response.headers_mut().insert(name, HeaderValue::from(count));
+        }
+    }
+    response
+}
+
+async fn take(context: &Context, asked: &Asked, body: &[u8], tally: &mut Tally) -> Response {
+    let mut unpacked = Vec::new();
+    let columns = match decode(asked.version, body, &mut unpacked) {
+        Ok(columns) => columns,
+        Err(malformed) => {
+            tally.refuse("syntax", 1, || malformed.to_string());
+            return http::error(StatusCode::BAD_REQUEST, "bad_data", &malformed.to_string());
+        }
     };
-    let clashed: u64 = clashes.iter().filter_map(|clash| sizes.get(clash.stream)).sum();
-    context.refusals.refuse(Door::RemoteWrite, "family", clashed);
-    context.refusals.accept(Door::RemoteWrite, sizes.iter().sum::<u64>() - clashed);
-    let reasons = refused.iter().map(|refused| refused.reason.to_string());
-    match reasons.chain(clashes.into_iter().map(|clash| clash.reason)).next() {
+    match rows::write(context, asked.writer, &columns, asked.acks, tally).await {
+        Ok(receipt) => stored(receipt, tally),
+        Err(error) => import::write_error(&error),
+    }
+}
+
+fn decode<'a>(version: Version, body: &[u8], unpacked: &'a mut Vec<u8>) -> Result<Columns<'a>, Malformed> {
+    remote_write::unpack(body, unpacked)?;
+    match version {
+        Version::V1 => remote_write::decode_v1(unpacked),
+        Version::V2 => remote_write::decode_v2(unpacked),
+    }
+}
+
+fn stored(receipt: Option<Receipt>, tally: &Tally) -> Response {
+    let mut response = match &tally.first_reason {
         None => StatusCode::NO_CONTENT.into_response(),
         Some(reason) => {
-            let text =
-                format!("some samples were refused, the others are stored; the first reason: {reason}");
+            let refused: u64 = tally.refused.values().sum();
+            let text = format!("{refused} refused, {} stored; the first reason: {reason}", tally.samples);
             http::error(StatusCode::BAD_REQUEST, "bad_data", &text)
         }
+    };
+    import::put_receipt(response.headers_mut(), receipt);
+    response
+}
+
+impl Asked {
+    fn read(headers: &HeaderMap) -> Result<Self, (StatusCode, String)> {
+        let text = |name: &str| headers.get(name).map(|value| value.to_str().unwrap_or("?"));
+        let bad = |name: &str, reason: String| (StatusCode::BAD_REQUEST, format!("{name}: {reason}"));
+        let other = |reason: String| (StatusCode::UNSUPPORTED_MEDIA_TYPE, reason);
+        let version = version(text(header::CONTENT_TYPE.as_str()).unwrap_or_default()).map_err(other)?;
+        match text(header::CONTENT_ENCODING.as_str()) {
+            None | Some("snappy") => {}
+            Some(encoding) => return Err(other(format!("content-encoding {encoding:?}: snappy is wanted"))),
+        }
+        let acks = text(own_header::ACKS).map_or(Ok(Acks::Auto), str::parse);
+        let writer = text(own_header::WRITER).map_or(Ok(Writer::NONE), str::parse);
+        Ok(Self {
+            version,
+            acks: acks.map_err(|error| bad(own_header::ACKS, error.to_string()))?,
+            writer: writer.map_err(|error| bad(own_header::WRITER, error.to_string()))?,
+        })
     }
 }
 
-fn decode(body: &[u8]) -> Result<Vec<StreamPoints>, Malformed> {
-    let length = snap::raw::decompress_len(body)?;
-    if length > REQUEST_BYTES_MAX {
-        return Err(Malformed::TooLong(length));
+/// A content type without a message is 1.0; none at all is too, for senders that are no better than that.
+fn version(content_type: &str) -> Result<Version, String> {
+    let mut parts = content_type.split(';').map(str::trim);
+    let kind = parts.next().unwrap_or_default();
+    if !kind.is_empty() && !kind.eq_ignore_ascii_case("application/x-protobuf") {
+        return Err(format!("content-type {kind:?}: application/x-protobuf is wanted"));
     }
-    let bytes = snap::raw::Decoder::new().decompress_vec(body)?;
-    let request = WriteRequest::decode(bytes.as_slice())?;
-    request.timeseries.into_iter().map(stream).collect()
-}
-
-fn stream(series: TimeSeries) -> Result<StreamPoints, Malformed> {
-    let labels = Labels::new(series.labels.iter().map(|label| (&label.name, &label.value)))?;
-    let points = series.samples.iter().map(|sample| Point::new(sample.timestamp, sample.value)).collect();
-    Ok(StreamPoints { stream: Stream { labels, writer: Writer::NONE, kind: Kind::Sample }, points })
+    match parts.find_map(|part| part.strip_prefix("proto=")) {
+        None | Some(V1_MESSAGE) => Ok(Version::V1),
+        Some(V2_MESSAGE) => Ok(Version::V2),
+        Some(other) => Err(format!("message {other:?}: {V1_MESSAGE} and {V2_MESSAGE} are understood")),
+    }
 }
 
 #[cfg(test)]
@@ -114,14 +139,25 @@ mod tests {
     use super::*;
 
     #[test]
-    fn bytes_are_judged_before_they_are_unpacked() {
-        let labels = vec![Label { name: "__name__".to_owned(), value: "m".to_owned() }];
-        let series = TimeSeries { labels, samples: vec![Sample { value: 1.5, timestamp: 7 }] };
-        let message = WriteRequest { timeseries: vec![series] }.encode_to_vec();
-        let packed = snap::raw::Encoder::new().compress_vec(&message).unwrap();
-        let decoded = decode(&packed).unwrap();
-        assert_eq!(decoded[0].points, [Point::new(7, 1.5)]);
-        assert!(matches!(decode(&[0xff, 0xff, 0xff, 0x7f, 0]), Err(Malformed::TooLong(_))));
-        assert!(matches!(decode(b"junk"), Err(Malformed::Snappy(_) | Malformed::Message(_))));
+    fn the_content_type_tells_the_version() {
+        assert_eq!(version(""), Ok(Version::V1));
+        assert_eq!(version("application/x-protobuf"), Ok(Version::V1));
+        assert_eq!(version("application/x-protobuf;proto=prometheus.WriteRequest"), Ok(Version::V1));
+        assert_eq!(version("application/x-protobuf; proto=io.prometheus.write.v2.Request"), Ok(Version::V2));
+        assert!(version("application/json").is_err());
+        assert!(version("application/x-protobuf;proto=x.Y").is_err());
+    }
+
+    #[test]
+    fn other_encodings_and_bad_headers_are_refused_by_name() {
+        let check = |name: &'static str, value: &'static str, status: u16| {
+            let headers = HeaderMap::from_iter([(name.parse().unwrap(), HeaderValue::from_static(value))]);
+            let (found, text) = Asked::read(&headers).unwrap_err();
+            assert_eq!(found.as_u16(), status, "{text}");
+        };
+        check("content-encoding", "gzip", 415);
+        check("content-type", "text/plain", 415);
+        check("shoal-acks", "many", 400);
+        check("shoal-writer", "me", 400);
     }
 }

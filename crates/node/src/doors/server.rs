@@ -15,6 +15,7 @@ use tonic_health::ServingStatus;
 
 use super::cluster::Cluster;
 use super::ingest::Ingest;
+use super::otlp::Otlp;
 use super::query::Query;
 use super::{Context, access, http, intake};
 
@@ -46,6 +47,7 @@ pub async fn serve(
         .map_err(io::Error::other)?;
     let services = Routes::new(Ingest(context.clone()).server())
         .add_service(QueryServer::new(Query(context.clone())))
+        .add_service(Otlp(context.clone()).server())
         .add_service(ClusterServer::new(Cluster(context.clone())))
         .add_service(health)
         .add_service(reflection);

@@ -6,16 +6,16 @@ use std::io;
 use std::time::Duration;
 
 use anyhow::{Context, bail};
-use shoal_model::Batch;
+use shoal_model::{Batch, Family, Stream};
 use shoal_replication::{Acks, Class, Done, Event, Readiness, Replica, Ticket};
-use shoal_store::{FrameId, SnapshotSize, SyncJob};
+use shoal_store::{FrameId, KnownPoints, SnapshotSize, SyncJob};
 use shoal_transport::{Arrival, Mesh};
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::{Instant, sleep_until};
 
 use super::{
-    Command, FamilyClash, ReadError, Snapshot, Status, TOKEN_WAIT, TakeSnapshotError, Wiring, WriteError,
-    Written, phase,
+    Command, FamilyClash, Placed, ReadError, Snapshot, Status, TOKEN_WAIT, TakeSnapshotError, Wiring,
+    WriteError, WriteReply, Written, phase,
 };
 use crate::doors::wall_ms;
 
@@ -27,8 +27,6 @@ const JOBS_MAX: usize = 16;
 const TAKE_MAX: usize = 64;
 /// Bytes of messages after which the loop turns to something else: a parcel of repair must not hold requests up.
 const TAKE_BYTES: usize = 1024 * 1024;
-
-type WriteReply = oneshot::Sender<Result<Written, WriteError>>;
 
 /// A question that waits for the writes that it names.
 struct Waiting {
@@ -214,6 +212,10 @@ impl Driver {
         // Whoever asked may have gone away meanwhile: then the answer is dropped.
         match command {
             Command::Write { batch, acks, reply } => self.write(batch, acks, reply),
+            Command::Place { streams, reply } => drop(reply.send(self.place(&streams))),
+            Command::WriteKnown { revision, known, acks, reply } => {
+                self.write_known(revision, &known, acks, reply);
+            }
             Command::Snapshot { tokens, reply } => {
                 self.waiting.push(Waiting { tokens, until: Instant::now() + TOKEN_WAIT, reply });
             }
@@ -244,6 +246,34 @@ impl Driver {
         }
     }
 
+    fn write_known(&mut self, revision: u64, known: &KnownPoints, acks: Acks, reply: WriteReply) {
+        let current = self.replica.store().catalogue().read().revision();
+        if revision != current {
+            drop(reply.send(Err(WriteError::Outdated(current))));
+            return;
+        }
+        let now = self.now();
+        match self.replica.submit_known(now, known, acks) {
+            Ok(ticket) => drop(self.writes.insert(ticket, (Vec::new(), reply))),
+            Err(error) => drop(reply.send(Err(error.into()))),
+        }
+    }
+
+    fn place(&mut self, streams: &[Stream]) -> Result<Placed, WriteError> {
+        let now = self.now();
+        self.replica.check_in_service(now)?;
+        let mut places = Vec::with_capacity(streams.len());
+        for stream in streams {
+            places.push(match self.replica.store().other_family(stream) {
+                None => Ok(self.replica.place(stream)),
+                Some(family) => Err(clash(stream, family)),
+            });
+        }
+        let store = self.replica.store();
+        let (revision, streams) = (store.catalogue().read().revision(), store.stream_count());
+        Ok(Placed { revision, places, streams })
+    }
+
     /// Refuses streams whose series is of another family here; two nodes that choose differently before they
     /// meet show both.
     fn take_out_clashes(&self, batch: &mut Batch) -> Vec<FamilyClash> {
@@ -255,13 +285,9 @@ impl Driver {
             let first = *in_batch.entry(part.stream.labels.series_id()).or_insert(kind.family());
             let other = (first != kind.family()).then_some(first);
             let family = other.or_else(|| self.replica.store().other_family(&part.stream));
-            clashes.extend(family.map(|family| FamilyClash {
-                stream: place,
-                reason: format!(
-                    "series {} is a {family} here and cannot be a {kind} too",
-                    part.stream.labels
-                ),
-            }));
+            clashes.extend(
+                family.map(|family| FamilyClash { stream: place, reason: clash(&part.stream, family) }),
+            );
             place += 1;
             family.is_none()
         });
@@ -340,4 +366,8 @@ impl Driver {
             }
         }
     }
+}
+
+fn clash(stream: &Stream, family: Family) -> String {
+    format!("series {} is a {family} here and cannot be a {} too", stream.labels, stream.kind)
 }

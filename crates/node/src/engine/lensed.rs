@@ -159,9 +159,7 @@ impl Selected<'_> {
         match series.first().map_or(Need::Nothing, need) {
             Need::Nothing => view.read_all(series, self.range_ms.clone()),
             Need::Around(family) => view.read_all(series, lens::needed(family, self.range_ms.clone())),
-            Need::Before => {
-                series.iter().map(|one| view.read_condensed(one, self.range_ms.clone())).collect()
-            }
+            Need::Before => view.read_all_condensed(series, self.range_ms.clone()),
         }
     }
 

@@ -266,7 +266,7 @@ impl Replica {
             (Ask::Digests { window: asked }, Lend::Digests { window, digests }) if asked == window => {
                 let points = match &repair.pinned {
                     Some(pinned) => Points::Pinned(Arc::clone(pinned)),
-                    None => Points::Fresh(Box::new(self.store.view())),
+                    None => Points::Fresh(Box::new(self.store.lasting_view())),
                 };
                 let (places, horizon_ms) = (Arc::clone(&repair.places), repair.terms.horizon_ms);
                 let job = CompareJob { loan, points, places, window, horizon_ms, digests };

@@ -12,7 +12,7 @@ use super::{
     Commit, DIRECTORY, Journal, Location, Position, RecordKind, Rot, SEGMENT_BYTES, SEGMENT_MAGIC, Segment,
     SegmentFile, index_path, number, path,
 };
-use crate::disk::{Disk, DiskFile, make_dir, read_all};
+use crate::disk::{Disk, DiskFile, make_dir, read_all, replace_in};
 use crate::frame::{Frame, FrameError, FrameId};
 
 /// A record that recovery found whole.
@@ -71,8 +71,8 @@ impl Journal {
         let synced = commits.iter().map(|commit| commit.synced).max().unwrap_or_default().max(checkpoint);
         let cut_bytes = cut_torn_tail(&*disk, &mut scanned, synced)?;
         let (entries, rot) = sift(&scanned, checkpoint);
-        for segment in scanned {
-            segment.file.sync()?;
+        for mut segment in scanned {
+            segment.make_durable(&*disk, synced)?;
             segment.index.save(&*disk, &index_path(segment.number))?;
             let spans = segment.index.spans();
             let len = segment.len as u64;
@@ -170,6 +170,17 @@ impl Scanned {
         let content = read_all(&*self.file)?;
         self.index = index(&content, &self.stretches);
         Ok(cut)
+    }
+
+    /// Makes the whole segment durable. Where a sync has failed, pages that were never written pass for clean and no
+    /// later sync writes them: what no commit vouches for is written anew.
+    fn make_durable(&mut self, disk: &dyn Disk, synced: Position) -> io::Result<()> {
+        if self.position(self.len) <= synced {
+            return self.file.sync();
+        }
+        let content = read_all(&*self.file)?;
+        self.file = replace_in(disk, DIRECTORY, &path(self.number), &content)?;
+        Ok(())
     }
 
     /// The frame that a broken record was, if the frame's own header is still whole.

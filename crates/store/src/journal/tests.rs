@@ -135,3 +135,16 @@ fn rot_in_what_a_past_life_left_is_never_a_tear() {
     let recovered = open(&disk);
     assert_eq!((recovered.cut_bytes, recovered.rot.len()), (0, 1));
 }
+
+#[test]
+fn what_a_failed_sync_left_in_the_cache_is_durable_after_the_next_start() {
+    let disk = MemoryDisk::new();
+    let mut journal = open(&disk).journal;
+    journal.append(RecordKind::Table, b"first").unwrap();
+    disk.set_sync_fails(true);
+    assert!(journal.sync_job().run().is_err());
+    disk.set_sync_fails(false);
+    assert_eq!(bodies(&open(&disk)), ["first"]);
+    disk.lose_power(0);
+    assert_eq!(bodies(&open(&disk)), ["first"]);
+}

@@ -361,8 +361,8 @@ impl Store {
         self.horizon_ms.div_euclid(WINDOW_MS) - 1
     }
 
-    /// Drops the tables of origins of which the journal holds no frame any more. Their places in the catalogue
-    /// stay, so a table that is read again from the file, or pulled again from a peer, says the same.
+    /// Drops the tables of origins of which the journal holds no frame any more. As long as the file has them, their
+    /// streams keep their places, so a table that is read again from it says the same.
     fn drop_tables(&mut self) {
         let held: BTreeSet<Origin> = self.journal.origins().collect();
         let is_needed = |origin: &Origin| {

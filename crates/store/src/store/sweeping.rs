@@ -47,6 +47,11 @@ impl Sweeping {
         Arc::clone(&self.epoch)
     }
 
+    /// What keeps even a stream without points where it is, if a sweep may have found it.
+    pub(super) fn epoch_under_way(&self) -> Option<Arc<()>> {
+        self.under_way.as_ref().map(|under_way| Arc::clone(&under_way.epoch))
+    }
+
     /// A place was named by someone who may add points: it stays.
     pub(super) fn note_named(&mut self, place: u32) {
         if let Some(under_way) = &mut self.under_way {

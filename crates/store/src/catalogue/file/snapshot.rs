@@ -50,7 +50,10 @@ pub(super) fn decode(bytes: &[u8]) -> Result<(u64, Catalogue), Malformed> {
     if !reader.is_empty() {
         return Err(Malformed);
     }
-    Ok((log_len, Catalogue { symbols, series, postings, streams, touched: RoaringBitmap::new() }))
+    Ok((
+        log_len,
+        Catalogue { symbols, series, postings, streams, touched: RoaringBitmap::new(), revision: 0 },
+    ))
 }
 
 fn put_symbols(out: &mut Vec<u8>, symbols: &Symbols) {

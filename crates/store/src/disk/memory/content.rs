@@ -13,6 +13,8 @@ const PAGE_BYTES: usize = 64;
 pub(super) struct Content {
     pub(super) bytes: Vec<u8>,
     pub(super) synced: Vec<u8>,
+    /// How many of the first bytes are the same in both: files grow at their end, and only that is synced.
+    same: usize,
     /// What a failed sync has marked as written although it was not: no later sync writes it.
     forgotten: Vec<Range<usize>>,
 }
@@ -20,6 +22,7 @@ pub(super) struct Content {
 impl Content {
     pub(super) fn truncate(&mut self, len: usize) {
         self.bytes.truncate(len);
+        self.same = self.same.min(len);
         self.forgotten.retain_mut(|range| {
             range.end = range.end.min(len);
             range.start < range.end
@@ -27,10 +30,13 @@ impl Content {
     }
 
     pub(super) fn sync(&mut self) {
-        self.synced.clone_from(&self.bytes);
+        self.synced.truncate(self.same);
+        self.synced.extend_from_slice(&self.bytes[self.same..]);
+        self.same = self.bytes.len();
         for range in &self.forgotten {
             if let Some(lost) = self.synced.get_mut(range.clone()) {
                 lost.fill(0);
+                self.same = self.same.min(range.start);
             }
         }
     }
@@ -89,6 +95,7 @@ impl Content {
 
     fn settle(&mut self) {
         self.bytes.clone_from(&self.synced);
+        self.same = self.bytes.len();
         self.forgotten.clear();
     }
 }
