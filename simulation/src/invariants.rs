@@ -2,11 +2,15 @@
 //! node with another, and says in one sentence what is wrong.
 
 pub mod acknowledged;
+pub mod answers;
 pub mod backlog;
+pub mod complete;
 pub mod convergence;
 pub mod copies;
 pub mod exact;
+pub mod monotone;
 pub mod replay;
+pub mod token;
 
 use std::fmt;
 use std::time::Duration;
@@ -16,16 +20,24 @@ use std::time::Duration;
 pub enum Invariant {
     /// No acknowledged point is lost.
     Acknowledged,
+    /// Equal frontiers give equal answers.
+    Answers,
     /// No queue grows without bound.
     Backlog,
+    /// What is called complete is.
+    Complete,
     /// All nodes agree soon after the faults end.
     Convergence,
     /// As many disks hold a write as its answer says.
     Copies,
     /// Merged values are what the sessions counted.
     Exact,
+    /// A merged counter never falls from one read to the next.
+    Monotone,
     /// A restart finds what was there.
     Replay,
+    /// A session reads what it wrote.
+    Token,
 }
 
 /// Something that must never be.

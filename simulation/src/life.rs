@@ -1,6 +1,7 @@
 //! A node as the world sees it: a name, an address and a disk that stay, and a process that comes and goes. Each
 //! start goes through the production code: data directory, journal, replica.
 
+use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,9 +10,15 @@ use anyhow::Context;
 use rand::Rng;
 use rand::rngs::StdRng;
 use shoal_merge::{Digest, Frontier};
-use shoal_model::{Origin, Phase, Profile, Sighting};
+use shoal_model::{NodeId, Origin, Phase, Profile, Sighting};
 use shoal_replication::{Config, Replica};
-use shoal_store::{Identity, MemoryDisk, Options, Store, SyncJob, directory};
+use shoal_store::{FrameId, Identity, MemoryDisk, Options, Store, SyncJob, directory};
+
+use crate::fault::Tear;
+use crate::mix::Mix;
+
+/// Wall time at the world's beginning, in ms.
+pub const EPOCH_MS: i64 = 1_700_000_000_000;
 
 /// A place in the cluster.
 pub struct Node {
@@ -25,12 +32,28 @@ pub struct Node {
     pub disks_lost: u32,
     /// The process, while it lives.
     pub life: Option<Life>,
-    /// What the last process left behind.
+    /// What the last process left behind, as far as the disk must still have it.
     pub past: Option<Past>,
+    /// The last snapshot of the disk.
+    pub snapshot: Option<MemoryDisk>,
     /// Until when the process stands still.
     pub paused_until: Duration,
     /// Until when syncs take long.
     pub slow_until: Duration,
+    /// How far its wall clock is off, in ms.
+    pub clock_ms: i64,
+    /// After how many operations of its disk the process is killed.
+    pub doom: Option<u64>,
+    /// Whether its disk may be full or fail to sync.
+    pub has_trouble: bool,
+    /// The node that ran here last.
+    pub last_id: Option<NodeId>,
+    /// Whether bits of its disk have flipped, found or not.
+    pub is_rotten: bool,
+    /// Whether it has left for good.
+    pub is_gone: bool,
+    /// Whether it is about to leave.
+    pub is_leaving: bool,
     lives: u64,
 }
 
@@ -42,12 +65,24 @@ pub struct Life {
     pub number: u64,
     /// When it began; its clock counts from here.
     pub began: Duration,
+    /// Its wall clock then, in ms.
+    pub began_ms: i64,
     /// Who it is.
     pub identity: Identity,
+    /// The name of its frames.
+    pub origin: Origin,
     /// The sync that runs.
-    pub sync: Option<SyncJob>,
+    pub sync: Option<Sync>,
     /// When its timer will ring.
     pub timer_at: Option<Duration>,
+}
+
+/// A sync that was asked for.
+pub struct Sync {
+    /// What is to be synced.
+    pub job: SyncJob,
+    /// What the disk said, once it has.
+    pub result: Option<io::Result<()>>,
 }
 
 /// What a process held when it died.
@@ -57,8 +92,12 @@ pub struct Past {
     pub applied: Frontier,
     /// What was synced, by its own account.
     pub held: Frontier,
-    /// All its points.
-    pub digest: Digest,
+    /// What of that it still had to fetch.
+    pub owed: Frontier,
+    /// All its points from the horizon on; none while some of them cannot be read.
+    pub digest: Option<Digest>,
+    /// The horizon, which moves with the clock.
+    pub horizon_ms: i64,
     /// Whether the unsynced rest survived, as it does when only the process dies.
     pub kept_cache: bool,
 }
@@ -68,22 +107,42 @@ impl Node {
     pub fn new(number: usize) -> Self {
         Self {
             name: format!("n{number}"),
-            address: ([10, 0, 0, number as u8 + 1], 7401).into(),
+            address: ([10, 0, (number >> 8) as u8, number as u8], 7401).into(),
             disk: MemoryDisk::new(),
             disks_lost: 0,
             life: None,
             past: None,
+            snapshot: None,
             paused_until: Duration::ZERO,
             slow_until: Duration::ZERO,
+            clock_ms: 0,
+            doom: None,
+            has_trouble: false,
+            last_id: None,
+            is_rotten: false,
+            is_gone: false,
+            is_leaving: false,
             lives: 0,
         }
     }
 
+    /// The node's wall clock.
+    pub fn wall_ms(&self, now: Duration, lapse: u32) -> i64 {
+        wall_ms(now, lapse) + self.clock_ms
+    }
+
     /// Begins a life. Returns what gossip may tell of it, and what the store found on the disk.
-    pub fn start(&mut self, now: Duration, join: &str, rng: &mut StdRng) -> anyhow::Result<(Sighting, Past)> {
-        let identity = directory::begin_life(&self.disk, 0, rng).context("the data directory")?;
+    pub fn start(
+        &mut self,
+        now: Duration,
+        join: &str,
+        mix: &Mix,
+        rng: &mut StdRng,
+    ) -> anyhow::Result<(Sighting, Past)> {
+        let began_ms = self.wall_ms(now, mix.lapse);
+        let identity = directory::begin_life(&self.disk, began_ms, rng).context("the data directory")?;
         let origin = Origin::random(rng);
-        let opened = Store::open(Arc::new(self.disk.clone()), origin, options()).context("the store")?;
+        let opened = Store::open(Arc::new(self.disk.clone()), origin, options(mix)).context("the store")?;
         let found = Past::of(&opened.store);
         let config = Config {
             node: identity.node,
@@ -92,37 +151,69 @@ impl Node {
             name: self.name.clone(),
             zone: String::new(),
             join: if join.is_empty() { Vec::new() } else { vec![join.to_owned()] },
-            began_ms: 0,
+            began_ms,
             seed: rng.random(),
         };
         let replica = Replica::new(config, opened).context("the replica")?;
         self.lives += 1;
         let number = self.lives;
         self.paused_until = now;
-        self.life = Some(Life { replica, number, began: now, identity, sync: None, timer_at: None });
+        self.is_leaving = false;
+        self.last_id = Some(identity.node);
+        self.life = Some(Life {
+            replica,
+            number,
+            began: now,
+            began_ms,
+            identity,
+            origin,
+            sync: None,
+            timer_at: None,
+        });
         Ok((self.sighting(identity, origin), found))
     }
 
     /// Ends the process, if there is one.
     pub fn stop(&mut self) {
+        if self.doom.take().is_some() {
+            self.disk.end_trouble();
+        }
         if let Some(life) = self.life.take() {
             self.past = Some(Past::of(life.replica.store()));
         }
     }
 
     /// The machine loses power; the process must have ended.
-    pub fn lose_power(&mut self, kept: usize) {
-        self.disk.lose_power(kept);
+    pub fn lose_power(&mut self, tear: Tear) {
+        match tear {
+            Tear::First(kept) => self.disk.lose_power(kept),
+            Tear::Pages(seed) => self.disk.lose_power_by(seed),
+        }
         if let Some(past) = &mut self.past {
             past.kept_cache = false;
         }
     }
 
-    /// The disk is replaced by an empty one; the process must have ended.
-    pub fn wipe(&mut self) {
-        self.disk = MemoryDisk::new();
+    /// The disk is replaced by another; the process must have ended.
+    pub fn replace_disk(&mut self, disk: MemoryDisk) {
+        self.disk = disk;
         self.disks_lost += 1;
         self.past = None;
+        self.snapshot = None;
+        self.is_rotten = false;
+        self.has_trouble = false;
+    }
+
+    /// All that is wrong with the disk ends, but for rot.
+    pub fn mend_disk(&mut self) {
+        self.disk.set_bytes_max(None);
+        self.disk.set_sync_fails(false);
+        self.has_trouble = false;
+    }
+
+    /// Whether the process has met its doom: what it does from here on never happened.
+    pub fn is_killed(&self) -> bool {
+        self.life.is_some() && self.doom.is_some_and(|doom| self.disk.operations() > doom)
     }
 
     /// The store of the living process.
@@ -130,13 +221,28 @@ impl Node {
         self.life.as_ref().map(|life| life.replica.store())
     }
 
-    /// How far an origin's frames are synced on the disk, by the account of the last process.
-    pub fn held_of(&self, origin: Origin) -> u64 {
-        match (&self.life, &self.past) {
-            (Some(life), _) => life.replica.store().held_of(origin),
-            (None, Some(past)) => past.held.get(origin),
+    /// Whether the disk holds a frame, synced, by the account of the last process.
+    pub fn holds(&self, frame: FrameId) -> bool {
+        let held = match (&self.life, &self.past) {
+            (Some(life), _) => life.replica.store().held_of(frame.origin),
+            (None, Some(past)) => past.held.get(frame.origin),
             (None, None) => 0,
-        }
+        };
+        held >= frame.seq
+    }
+
+    /// The same where what a node in debt may still have to fetch does not count.
+    pub fn surely_holds(&self, frame: FrameId) -> bool {
+        let owed = match (&self.life, &self.past) {
+            (Some(life), _) => life.replica.store().debt().is_some_and(|debt| debt.covers(frame)),
+            (None, past) => past.as_ref().is_some_and(|past| past.owed.get(frame.origin) >= frame.seq),
+        };
+        self.holds(frame) && !owed
+    }
+
+    /// The store of the living process, if all that it names is there.
+    pub fn whole_store(&self) -> Option<&Store> {
+        self.store().filter(|store| store.debt().is_none() && store.holes().next().is_none())
     }
 
     fn sighting(&self, identity: Identity, origin: Origin) -> Sighting {
@@ -155,19 +261,31 @@ impl Node {
     }
 }
 
-/// Small memtables, so that flushes and merges happen; nothing expires.
-pub fn options() -> Options {
-    let century = Duration::from_secs(100 * 365 * 86_400);
-    Options { memtable_points: (64, 64), retention: century, ..Options::default() }
+/// A clock that is right.
+pub fn wall_ms(now: Duration, lapse: u32) -> i64 {
+    EPOCH_MS + now.as_millis() as i64 * i64::from(lapse)
 }
 
-/// The digest of all that a store shows.
-pub fn digest(store: &Store) -> Digest {
-    store.digest().expect("no disk rots here")
+/// The stores of a mix.
+pub fn options(mix: &Mix) -> Options {
+    let points = mix.memtable_points;
+    Options {
+        memtable_points: (points, points),
+        retention: mix.retention,
+        journal_bytes_max: mix.journal_bytes,
+        ..Options::default()
+    }
 }
 
 impl Past {
     fn of(store: &Store) -> Self {
-        Self { applied: store.applied().clone(), held: store.held(), digest: digest(store), kept_cache: true }
+        Self {
+            applied: store.applied().clone(),
+            held: store.held(),
+            owed: store.debt().map(|debt| debt.frontier.clone()).unwrap_or_default(),
+            digest: store.digest().ok(),
+            horizon_ms: store.view().horizon_ms(),
+            kept_cache: true,
+        }
     }
 }

@@ -2,6 +2,7 @@
 //! survive the loss of c - 1 disks, and any number of power losses.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use shoal_merge::{Frontier, order};
 use shoal_model::{Batch, Point, StreamId};
@@ -22,8 +23,12 @@ pub struct Promise {
     pub copies: u32,
     /// The place of the node that took it.
     pub node: usize,
-    /// Whether its only copy was on a disk that was lost since.
+    /// When it was answered.
+    pub at: Duration,
+    /// Whether its only copy was on a disk that was harmed since.
     pub is_void: bool,
+    /// The only place whose disk held it when it was answered, until it is everywhere.
+    alone_at: Option<usize>,
     points: Vec<(PointId, f64)>,
 }
 
@@ -42,16 +47,32 @@ impl Oracle {
         }
     }
 
-    /// A session was told that its write is stored.
-    pub fn acknowledge(&mut self, batch: &Batch, frame: FrameId, copies: u32, node: usize) {
+    /// A session was told by the node at a place that its write is stored; `disks` are the places whose disks held
+    /// it then.
+    pub fn acknowledge(&mut self, at: Duration, batch: &Batch, told: Told, disks: &[usize]) {
+        let Told { frame, copies, node } = told;
         let points = points(batch).collect();
-        self.promises.push(Promise { frame, copies, node, is_void: false, points });
+        let alone_at = match disks {
+            [] => Some(node),
+            [only] => Some(*only),
+            _ => None,
+        };
+        self.promises.push(Promise { frame, copies, node, at, is_void: false, alone_at, points });
     }
 
-    /// The disk of a node is lost: promises of a single copy, its own, are void.
+    /// The disk of a place is harmed: promises of a single copy, on it, are void.
     pub fn lose_disk(&mut self, node: usize) {
-        let lost = self.promises.iter_mut().filter(|promise| promise.node == node && promise.copies < 2);
+        let lost = self.promises.iter_mut().filter(|promise| promise.alone_at == Some(node));
         lost.for_each(|promise| promise.is_void = true);
+    }
+
+    /// All disks hold this: from now on the loss of one excuses nothing that is in it.
+    pub fn note_everywhere(&mut self, frontier: &Frontier) {
+        let safe = self
+            .promises
+            .iter_mut()
+            .filter(|promise| frontier.get(promise.frame.origin) >= promise.frame.seq);
+        safe.for_each(|promise| promise.alone_at = None);
     }
 
     /// All that was ever sent, acknowledged or not.
@@ -64,13 +85,14 @@ impl Oracle {
         &self.promises
     }
 
-    /// How far each origin's frames are promised.
-    pub fn promised_frontier(&self) -> Frontier {
-        let kept = self.promises.iter().filter(|promise| !promise.is_void);
+    /// How far each origin's frames are promised by answers since a time.
+    pub fn promised_since(&self, since: Duration) -> Frontier {
+        let first = self.promises.partition_point(|promise| promise.at < since);
+        let kept = self.promises[first..].iter().filter(|promise| !promise.is_void);
         Frontier::from_entries(kept.map(|promise| (promise.frame.origin, promise.frame.seq)))
     }
 
-    /// The points that may be gone with a lost disk: only void promises hold them.
+    /// The points that may be gone with a harmed disk: only void promises hold them.
     pub fn excused(&self) -> Contents {
         let points = |is_void| {
             let promises = self.promises.iter().filter(move |promise| promise.is_void == is_void);
@@ -91,13 +113,23 @@ impl Promise {
     }
 }
 
-/// Every point that a store holds.
+/// What a client was told.
+#[derive(Clone, Copy, Debug)]
+pub struct Told {
+    /// The frame that holds the write.
+    pub frame: FrameId,
+    /// How many copies there are.
+    pub copies: u32,
+    /// The place of the node that says so.
+    pub node: usize,
+}
+
+/// Every point that a store shows.
 pub fn contents(store: &Store) -> Contents {
-    let mut contents = Contents::new();
-    for view in store.select(&[]) {
-        let series = view.labels.series_id();
-        for stream in store.view().read_series(&view, i64::MIN..=i64::MAX).whole().expect("no disk rots here")
-        {
+    let (mut contents, view) = (Contents::new(), store.view());
+    for one in view.select(&[]) {
+        let series = one.labels.series_id();
+        for stream in view.read_series(&one, i64::MIN..=i64::MAX).streams {
             let id = StreamId { series, writer: stream.writer, kind: stream.kind };
             contents.extend(stream.points.iter().map(|point| ((id, point.time), point.value)));
         }

@@ -7,31 +7,40 @@ use std::time::Duration;
 use shoal_model::Origin;
 use shoal_store::{MemoryDisk, Store};
 
-use crate::invariants::{Invariant, Violation, acknowledged, convergence, exact};
+use crate::invariants::{Invariant, Violation, acknowledged, answers, convergence, exact};
 use crate::life;
+use crate::mix::Mix;
 use crate::oracle::contents;
 use crate::world::{Figures, World};
 
 /// How soon after the last fault everything must hold.
-pub const CALM_MAX: Duration = Duration::from_secs(20);
+pub const CALM_MAX: Duration = Duration::from_secs(90);
 /// How often that is looked at.
 const LOOK: Duration = Duration::from_millis(50);
 
 /// What is to be run.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Options {
     /// The seed.
     pub seed: u64,
     /// How long faults strike.
     pub faults: Duration,
+    /// How many nodes there are at the beginning; by itself the seed draws it.
+    pub nodes: Option<usize>,
     /// A deliberate defect around the nodes, so that the checkers can be seen to fail.
     pub sabotage: Option<Sabotage>,
 }
 
 impl Options {
-    /// A minute of faults, nothing broken on purpose.
+    /// Ten minutes of faults, nothing broken on purpose.
     pub fn new(seed: u64) -> Self {
-        Self { seed, faults: Duration::from_secs(60), sabotage: None }
+        Self { seed, faults: Duration::from_secs(600), nodes: None, sabotage: None }
+    }
+
+    fn mix(&self) -> Mix {
+        let mix = Mix::draw(self.seed);
+        let nodes = self.nodes.unwrap_or(mix.nodes);
+        Mix { nodes, sessions: mix.sessions - mix.nodes + nodes, ..mix }
     }
 }
 
@@ -51,7 +60,9 @@ pub enum Sabotage {
 pub struct Outcome {
     /// The seed.
     pub seed: u64,
-    /// How many nodes there were.
+    /// What it drew.
+    pub mix: String,
+    /// How many nodes there were in the end.
     pub nodes: usize,
     /// Virtual time in all.
     pub time: Duration,
@@ -75,77 +86,89 @@ pub struct Outcome {
 
 /// Runs a seed.
 pub fn run(options: &Options) -> Outcome {
-    let mut world = World::new(options);
+    let mut world = World::new(options.seed, options.mix(), options.sabotage);
     world.run_until(options.faults);
-    world.calm();
-    let calmed_after = settle(&mut world);
-    check_stores(&mut world);
-    check_disks(&mut world);
+    let calmed_after = conclude(&mut world);
     outcome(options.seed, world, calmed_after)
+}
+
+/// Ends the faults and checks all that must hold then.
+pub fn conclude(world: &mut World) -> Option<Duration> {
+    world.calm();
+    let calmed_after = settle(world);
+    check_stores(world);
+    check_disks(world);
+    calmed_after
 }
 
 /// Waits until all sessions are done and all nodes agree.
 fn settle(world: &mut World) -> Option<Duration> {
     let began = world.now;
     loop {
-        let state = convergence::check(&world.nodes);
-        let is_done = world.workload.is_done();
-        if state.is_ok() && is_done {
-            return Some(world.now - began);
-        }
+        let done =
+            if world.workload.is_done() { Ok(()) } else { Err("a session was not answered".to_owned()) };
+        let state = done.and_then(|()| convergence::check(&world.nodes));
+        let Err(what) = state else { return Some(world.now - began) };
         if world.now >= began + CALM_MAX {
-            let state = state.and(Err("a session was not answered".into()));
-            world.judge(
-                Invariant::Convergence,
-                state.map_err(|e| format!("{e}, {CALM_MAX:?} after the last fault")),
-            );
+            let what = convergence::check(&world.nodes).err().unwrap_or(what);
+            world.judge(Invariant::Convergence, Err(format!("{what}, {CALM_MAX:?} after the last fault")));
             return None;
         }
         world.run_until(world.now + LOOK);
     }
 }
 
-/// What the living hold is what was promised and counted.
+/// What the living hold is what was promised and counted, and they answer alike.
 fn check_stores(world: &mut World) {
+    let mut first = None;
     for node in 0..world.nodes.len() {
         let Some(store) = world.nodes[node].store() else { continue };
-        let (name, held) = (&world.nodes[node].name, contents(store));
-        let kept = acknowledged::check(&world.oracle, name, &held);
+        let (name, held, view) = (world.nodes[node].name.clone(), contents(store), store.view());
+        let kept = acknowledged::check(&world.oracle, &name, &view, &held);
         let exact =
-            exact::check(&world.oracle, &world.workload, store, &held).map_err(|e| format!("{name}: {e}"));
+            exact::check(&world.oracle, &world.workload, &view, &held).map_err(|e| format!("{name}: {e}"));
         world.judge(Invariant::Acknowledged, kept);
         world.judge(Invariant::Exact, exact);
+        let answer = answers::answer(&view, view.horizon_ms()..=answers::EVER);
+        let equal = answer.and_then(|answer| {
+            let (one, known) = first.get_or_insert_with(|| (name.clone(), answer.clone()));
+            answers::check((one, known), (&name, &answer))
+        });
+        world.judge(Invariant::Answers, equal);
     }
 }
 
 /// What the disks hold after they all lost power is still what was promised.
 fn check_disks(world: &mut World) {
     for node in 0..world.nodes.len() {
+        if world.nodes[node].is_gone {
+            continue;
+        }
         let (name, disk) = (world.nodes[node].name.clone(), world.nodes[node].disk.clone());
-        let kept = after_power_loss(&disk).and_then(|store| {
-            acknowledged::check(
-                &world.oracle,
-                &format!("{name}, after a last loss of power,"),
-                &contents(&store),
-            )
-        });
+        let name = format!("{name}, after a last loss of power,");
+        let kept = after_power_loss(&disk, &world.mix)
+            .and_then(|store| acknowledged::check(&world.oracle, &name, &store.view(), &contents(&store)));
         world.judge(Invariant::Acknowledged, kept);
     }
 }
 
-fn after_power_loss(disk: &MemoryDisk) -> Result<Store, String> {
+fn after_power_loss(disk: &MemoryDisk, mix: &Mix) -> Result<Store, String> {
     disk.lose_power(0);
-    let opened = Store::open(Arc::new(disk.clone()), Origin::default(), life::options());
+    let opened = Store::open(Arc::new(disk.clone()), Origin::default(), life::options(mix));
     opened.map(|opened| opened.store).map_err(|error| format!("a disk cannot be opened: {error}"))
 }
 
 fn outcome(seed: u64, mut world: World, calmed_after: Option<Duration>) -> Outcome {
     world.figures.void = world.oracle.promises().iter().filter(|promise| promise.is_void).count() as u64;
-    let first = world.nodes.first().and_then(|node| node.store());
-    let (points, digest) = first.map_or((0, 0), |store| (store.point_count(), life::digest(store).0));
+    world.figures.laid_aside = world.workload.laid_aside;
+    world.figures.reborn = world.workload.reborn;
+    let first = world.nodes.iter().find_map(|node| node.store());
+    let digest = |store: &Store| store.digest().map_or(0, |digest| digest.0);
+    let (points, digest) = first.map_or((0, 0), |store| (store.point_count(), digest(store)));
     world.trace.note(world.now, "end", 0, &digest.to_le_bytes());
     Outcome {
         seed,
+        mix: format!("{:?}", world.mix),
         nodes: world.nodes.len(),
         time: world.now,
         calmed_after,

@@ -3,8 +3,8 @@
 
 use std::time::Duration;
 
-/// Lines of the story that are kept: the last ones tell why.
-const STORY_LINES_MAX: usize = 200;
+/// Lines of the story that are kept, the last ones: more than ten minutes have.
+const STORY_LINES_MAX: usize = 20_000;
 
 /// The record of one run.
 #[derive(Debug, Default)]
@@ -30,6 +30,12 @@ impl Trace {
             self.story.pop_front();
         }
         self.story.push_back(format!("{:>10.4} s  {line}", at.as_secs_f64()));
+    }
+
+    /// Puts another line in place of the story's last one.
+    pub fn retell(&mut self, at: Duration, line: &str) {
+        self.story.pop_back();
+        self.tell(at, line);
     }
 
     /// How many events there were.

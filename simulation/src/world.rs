@@ -1,9 +1,13 @@
 //! The world: one clock, one schedule, the nodes, and all that happens to them. It does what the driver of a real
-//! node does, and what the network and the disks do to it, at times drawn from the seed.
+//! node does, and what the network, the disks and the operators do to it, at times drawn from the seed.
 
+mod disks;
 mod drive;
+mod places;
+mod read;
 mod strike;
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -12,13 +16,16 @@ use rand::rngs::StdRng;
 use shoal_model::NodeId;
 
 use crate::disk_loss::DiskLosses;
-use crate::fault::{Faults, NODES_MAX};
+use crate::fault::{Faults, Kind};
 use crate::invariants::backlog::Backlog;
+use crate::invariants::complete::Diary;
+use crate::invariants::monotone::Reader;
 use crate::invariants::{Invariant, Violation, replay};
 use crate::life::Node;
 use crate::link::{Links, Weather};
+use crate::mix::Mix;
 use crate::oracle::Oracle;
-use crate::run::{Options, Sabotage};
+use crate::run::Sabotage;
 use crate::schedule::Schedule;
 use crate::seed::generator;
 use crate::trace::Trace;
@@ -29,6 +36,10 @@ use crate::workload::{Door, Workload};
 const VIOLATIONS_MAX: usize = 20;
 /// When the first fault may strike: the cluster has formed.
 const FIRST_FAULT: Duration = Duration::from_secs(3);
+/// How soon a start that the disk refused is tried again.
+const START_AGAIN: Duration = Duration::from_millis(700);
+/// Those who read the counter.
+const READERS: usize = 3;
 
 /// Something that happens at a time. `life` names the process that it is meant for.
 enum Event {
@@ -44,8 +55,18 @@ enum Event {
     View { node: usize, life: u64 },
     /// A session looks at its report.
     Session { session: usize },
+    /// Somebody reads.
+    Read { reader: usize },
     /// A process begins.
     Start { node: usize },
+    /// A process that takes no more writes is started again.
+    Restart { node: usize, life: u64 },
+    /// A machine whose disk was copied is set up anew.
+    Rebuild { node: usize },
+    /// A machine that is down is given up by another.
+    GiveUp { node: usize },
+    /// A disk has room again and syncs.
+    MendDisk { node: usize },
     /// The weather becomes fair again.
     Fair,
     /// A fault strikes.
@@ -53,7 +74,7 @@ enum Event {
 }
 
 /// What happened, in numbers.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Figures {
     /// Messages sent.
     pub messages: u64,
@@ -65,21 +86,40 @@ pub struct Figures {
     pub refused: u64,
     /// Writes acknowledged.
     pub acknowledged: u64,
-    /// Acknowledged writes whose only copy went with a lost disk.
+    /// Acknowledged writes whose only copy went with a harmed disk.
     pub void: u64,
-    /// Faults that struck.
-    pub faults: u64,
+    /// Reports laid aside and brought in later.
+    pub laid_aside: u64,
+    /// Sessions that began anew under another writer.
+    pub reborn: u64,
+    /// Reads.
+    pub reads: u64,
+    /// Reads of what was written, by token.
+    pub tokens: u64,
+    /// Words of a node on how far it is complete.
+    pub complete: u64,
     /// Processes begun.
     pub lives: u64,
-    /// Power losses of one machine.
-    pub power_losses: u64,
-    /// Disks replaced by empty ones.
-    pub wipes: u64,
+    /// Frames found rotten at a start.
+    pub holes: u64,
+    /// Journals that failed.
+    pub journals_failed: u64,
+    /// Repairs begun, of gaps that no journal fills any more and of damage.
+    pub repairs: u64,
+    /// Repairs that came to their end.
+    pub repaired: u64,
+    /// Processes that stopped because of a later life of their node.
+    pub superseded: u64,
+    /// Flushes, merges and the like.
+    pub jobs: u64,
+    /// Faults that struck, by kind.
+    pub faults: BTreeMap<Kind, u64>,
 }
 
 /// Everything there is.
 pub struct World {
     pub(crate) now: Duration,
+    pub(crate) mix: Mix,
     pub(crate) nodes: Vec<Node>,
     pub(crate) workload: Workload,
     pub(crate) oracle: Oracle,
@@ -93,34 +133,37 @@ pub struct World {
     faults: Faults,
     disk_losses: DiskLosses,
     backlogs: Vec<Backlog>,
+    diary: Diary,
+    readers: Vec<Reader>,
     is_calm: bool,
     rng: StdRng,
 }
 
 impl World {
-    /// Three to five nodes that are about to start, and twice as many sessions.
-    pub fn new(options: &Options) -> Self {
-        let Options { seed, sabotage, .. } = *options;
-        let mut rng = generator(seed, "world");
-        let count = rng.random_range(3..=NODES_MAX);
-        let reuses_identity = sabotage == Some(Sabotage::ReusedIdentity);
+    /// The nodes and sessions of a mix, about to start.
+    pub fn new(seed: u64, mix: Mix, sabotage: Option<Sabotage>) -> Self {
+        let count = mix.nodes;
+        let weather = Weather { loss: mix.loss, ..Weather::default() };
         let mut world = Self {
             now: Duration::ZERO,
             nodes: (0..count).map(Node::new).collect(),
-            workload: Workload::new(seed, 2 * count, count, reuses_identity),
+            workload: Workload::new(seed, &mix, sabotage == Some(Sabotage::ReusedIdentity)),
             oracle: Oracle::default(),
             figures: Figures::default(),
             trace: Trace::default(),
             violations: Vec::new(),
             sabotage,
             schedule: Schedule::new(),
-            links: Links::new(generator(seed, "links")),
-            views: Views::new(generator(seed, "views")),
-            faults: Faults::new(generator(seed, "faults"), count),
+            links: Links::new(generator(seed, "links"), weather),
+            views: Views::new(generator(seed, "views"), mix.has_bad_views),
+            faults: Faults::new(generator(seed, "faults"), &mix),
             disk_losses: DiskLosses::default(),
             backlogs: vec![Backlog::default(); count],
+            diary: Diary::default(),
+            readers: vec![Reader::default(); READERS],
             is_calm: false,
-            rng,
+            rng: generator(seed, "world"),
+            mix,
         };
         world.links.starved = (sabotage == Some(Sabotage::StarvedNode)).then_some(0);
         world.plan_the_beginning();
@@ -129,14 +172,19 @@ impl World {
 
     fn plan_the_beginning(&mut self) {
         for node in 0..self.nodes.len() {
-            let at = self.rng.random_range(Duration::ZERO..Duration::from_millis(500));
+            let at = self.soon(500);
             self.schedule.push(at, Event::Start { node });
         }
         for session in 0..self.workload.session_count() {
-            let at = self.rng.random_range(Duration::ZERO..Duration::from_millis(1_000));
+            let at = self.soon(1_000);
             self.schedule.push(at, Event::Session { session });
         }
-        self.schedule.push(FIRST_FAULT, Event::Fault);
+        for reader in 0..READERS {
+            self.schedule.push(FIRST_FAULT, Event::Read { reader });
+        }
+        if !self.mix.weights.is_empty() {
+            self.schedule.push(FIRST_FAULT, Event::Fault);
+        }
     }
 
     /// Lets time pass.
@@ -148,18 +196,20 @@ impl World {
         self.now = end;
     }
 
-    /// Ends all faults: links are mended, views are true, disks are quick, every node comes back, and sessions
-    /// report what is left.
+    /// Ends all faults: links are mended, views and clocks are true, disks are well and quick, every node comes
+    /// back, and sessions report what is left.
     pub fn calm(&mut self) {
         self.trace.tell(self.now, "all faults end");
         self.is_calm = true;
         self.links.mend();
         self.links.weather = Weather::default();
-        self.views.is_bad = false;
+        self.views.clear_up();
         self.workload.end();
         for node in 0..self.nodes.len() {
             self.nodes[node].slow_until = self.now;
             self.nodes[node].paused_until = self.now;
+            self.nodes[node].clock_ms = 0;
+            self.nodes[node].mend_disk();
             self.start(node);
         }
     }
@@ -188,45 +238,48 @@ impl World {
             Event::SyncEnd { node, life } => self.end_sync(node, life),
             Event::View { node, life } => self.show_view(node, life),
             Event::Session { session } => self.run_session(session),
+            Event::Read { reader } => self.read(reader),
             Event::Start { node } => self.start(node),
-            Event::Fair => self.links.weather = Weather::default(),
+            Event::Restart { node, life } => self.restart(node, life),
+            Event::Rebuild { node } => self.rebuild(node),
+            Event::GiveUp { node } => self.give_up(node),
+            Event::MendDisk { node } => self.nodes[node].mend_disk(),
+            Event::Fair => self.links.weather = Weather { loss: self.mix.loss, ..Weather::default() },
             Event::Fault => self.strike_next(),
         }
     }
 
-    /// Until when the process that an event is for stands still, if it does.
+    /// Until when the process that an event is for stands still, if it does. A paused process does not keep its
+    /// disk from writing.
     fn stands_still(&self, event: &Event) -> Option<Duration> {
-        let node = match event {
-            Event::Message { node, .. }
-            | Event::Timer { node, .. }
-            | Event::SyncEnd { node, .. }
-            | Event::View { node, .. } => *node,
-            // A paused process does not keep its disk from writing.
-            Event::SyncRun { .. }
-            | Event::Session { .. }
-            | Event::Start { .. }
-            | Event::Fair
-            | Event::Fault => return None,
+        let (Event::Message { node, .. }
+        | Event::Timer { node, .. }
+        | Event::SyncEnd { node, .. }
+        | Event::View { node, .. }) = event
+        else {
+            return None;
         };
-        let until = self.nodes[node].paused_until;
+        let until = self.nodes[*node].paused_until;
         (self.now < until).then_some(until)
     }
 
     fn start(&mut self, node: usize) {
-        if self.nodes[node].life.is_some() {
+        if self.nodes[node].life.is_some() || self.nodes[node].is_gone {
             return;
         }
         // The first node begins the cluster; on a new disk it has one to join like all others.
         let is_founder = node == 0 && self.nodes[node].disks_lost == 0;
         let join = if is_founder { "" } else { "n0,n1" };
-        let left = self.nodes[node].past.clone();
+        let left = self.nodes[node].past.clone().filter(|_| !self.nodes[node].is_rotten);
         let name = self.nodes[node].name.clone();
-        match self.nodes[node].start(self.now, join, &mut self.rng) {
+        match self.nodes[node].start(self.now, join, &self.mix, &mut self.rng) {
             Ok((sighting, found)) => {
                 let profile = &sighting.profile;
                 let line = format!("{name} starts as {} in life {}", profile.node, profile.incarnation.0);
                 self.trace.tell(self.now, &line);
                 self.figures.lives += 1;
+                self.figures.holes +=
+                    self.nodes[node].store().map_or(0, |store| store.holes().count() as u64);
                 self.judge(
                     Invariant::Replay,
                     replay::check(left.as_ref(), &found).map_err(|e| format!("{name}: {e}")),
@@ -235,6 +288,10 @@ impl World {
                 let life = self.life_number(node);
                 self.schedule.push(self.now, Event::View { node, life });
                 self.carry_out(node);
+            }
+            // A disk that is full or fails may keep a process from starting, but only while it is.
+            Err(_) if self.nodes[node].has_trouble => {
+                self.schedule.push(self.now + START_AGAIN, Event::Start { node });
             }
             Err(error) => self.judge(Invariant::Replay, Err(format!("{name} does not start: {error:#}"))),
         }
@@ -245,20 +302,10 @@ impl World {
             return;
         }
         let Some(identity) = self.nodes[node].life.as_ref().map(|life| life.identity) else { return };
-        let view = self.views.look(node, identity.node);
+        let view = self.views.look(self.now, node, identity.node);
         self.act(node, |replica, now| replica.handle_view(now, &view));
         let pause = self.views.pause();
         self.schedule.push(self.now + pause, Event::View { node, life });
-    }
-
-    fn strike_next(&mut self) {
-        if self.is_calm {
-            return;
-        }
-        let (fault, spell) = self.faults.draw();
-        self.strike(fault, spell);
-        let pause = self.faults.pause();
-        self.schedule.push(self.now + pause, Event::Fault);
     }
 
     fn run_session(&mut self, session: usize) {
@@ -270,6 +317,11 @@ impl World {
         self.schedule.push(self.now + pause, Event::Session { session });
     }
 
+    /// A time within so many ms from now.
+    fn soon(&mut self, ms: u64) -> Duration {
+        self.now + Duration::from_micros(self.rng.random_range(0..ms * 1_000))
+    }
+
     /// Number of the living process of a place; 0 while there is none.
     fn life_number(&self, node: usize) -> u64 {
         self.nodes[node].life.as_ref().map_or(0, |life| life.number)
@@ -278,6 +330,7 @@ impl World {
 
 impl Node {
     fn door(&self, now: Duration) -> Option<Door> {
-        self.life.as_ref().map(|life| Door { life: life.number, is_open: self.paused_until <= now })
+        let is_open = self.paused_until <= now && !self.is_leaving;
+        self.life.as_ref().map(|life| Door { life: life.number, is_open })
     }
 }

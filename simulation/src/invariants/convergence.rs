@@ -3,36 +3,66 @@
 
 use shoal_replication::{Readiness, Replica};
 
-use crate::life::{self, Node};
+use crate::life::Node;
 
 /// What the nodes do not agree on yet.
 pub fn check(nodes: &[Node]) -> Result<(), String> {
+    let staying = || nodes.iter().filter(|node| !node.is_gone);
+    for node in staying() {
+        is_well(node, &staying().collect::<Vec<_>>())?;
+    }
     let mut first = None;
-    for node in nodes {
-        let Some(life) = &node.life else { return Err(format!("{} is down", node.name)) };
-        let (replica, store) = (&life.replica, life.replica.store());
-        if replica.readiness() != Readiness::Ready {
-            return Err(format!("{} is {:?}", node.name, replica.readiness()));
-        }
-        if store.held() != *store.applied() {
-            return Err(format!("{} has not synced all that it applied", node.name));
-        }
-        let members = replica.members().joined().count();
-        if !nodes.iter().all(|other| is_member(replica, other)) || members > nodes.len() {
-            return Err(format!("{} counts {members} members; there are {}", node.name, nodes.len()));
-        }
-        let answer = (store.answer_hash(), life::digest(store), replica.members());
+    for node in staying() {
+        let Some(replica) = replica(node) else { continue };
+        let store = replica.store();
+        let (hash, members) = (store.answer_hash(), replica.members());
         match first {
-            None => first = Some((node, answer)),
-            Some((other, known)) if known != answer => {
-                return Err(format!("{} and {} differ", other.name, node.name));
+            None => first = Some((node, hash, members)),
+            Some((other, known, _)) if known != hash => {
+                return Err(format!("{} and {} have applied different frames", other.name, node.name));
+            }
+            Some((other, _, known)) if known != members => {
+                return Err(format!("{} and {} know different members", other.name, node.name));
             }
             Some(_) => {}
         }
     }
+    // Digests read all that is not sealed: only once the frontiers are equal.
+    let digest =
+        |node: &Node| node.store().map(|store| store.digest().map_err(|damaged| damaged.to_string()));
+    let mut digests = staying().map(|node| (node, digest(node)));
+    let Some((one, expected)) = digests.next() else { return Ok(()) };
+    match digests.find(|(_, digest)| *digest != expected) {
+        None => Ok(()),
+        Some((other, _)) => Err(format!("{} and {} hold different points", one.name, other.name)),
+    }
+}
+
+/// Whether a node is in service, knows the others, and has synced what it shows.
+fn is_well(node: &Node, others: &[&Node]) -> Result<(), String> {
+    let Some(replica) = replica(node) else { return Err(format!("{} is down", node.name)) };
+    if replica.readiness() != Readiness::Ready {
+        return Err(format!("{} is {:?}", node.name, replica.readiness()));
+    }
+    let store = replica.store();
+    if let Some((id, hole)) = store.holes().next() {
+        return Err(format!("{} lacks frame {} of origin {}: {hole:?}", node.name, id.seq, id.origin));
+    }
+    if let Some(debt) = store.debt() {
+        return Err(format!("{} is in debt up to {:?}", node.name, debt.frontier));
+    }
+    if store.held() != *store.applied() {
+        return Err(format!("{} has not synced all that it applied", node.name));
+    }
+    let members = replica.members().joined().count();
+    let counts =
+        |other: &&Node| other.life.as_ref().is_some_and(|life| replica.members().counts(life.identity.node));
+    if members != others.len() || !others.iter().all(counts) {
+        return Err(format!("{} counts {members} members; there are {}", node.name, others.len()));
+    }
     Ok(())
 }
 
-fn is_member(replica: &Replica, node: &Node) -> bool {
-    node.life.as_ref().is_some_and(|life| replica.members().counts(life.identity.node))
+fn replica(node: &Node) -> Option<&Replica> {
+    node.life.as_ref().map(|life| &life.replica)
 }

@@ -8,7 +8,7 @@ use crate::life::Node;
 /// What is wrong with an answer.
 pub fn check(nodes: &[Node], receipt: &Receipt) -> Result<(), String> {
     let frame = receipt.frame;
-    let disks = nodes.iter().filter(|node| node.held_of(frame.origin) >= frame.seq).count();
+    let disks = nodes.iter().filter(|node| node.holds(frame)).count();
     if disks >= receipt.copies as usize {
         return Ok(());
     }

@@ -6,7 +6,10 @@ use crate::life::Past;
 /// What is wrong with what a start found on its disk, given what the last process left.
 pub fn check(left: Option<&Past>, found: &Past) -> Result<(), String> {
     let Some(left) = left else { return Ok(()) };
-    if left.kept_cache && (left.applied != found.applied || left.digest != found.digest) {
+    // An origin that was let go of, since all its points are below the horizon, may come back from the journal.
+    let differs = |(origin, seq)| found.applied.get(origin) != seq;
+    let has_other_points = left.horizon_ms == found.horizon_ms && left.digest != found.digest;
+    if left.kept_cache && (left.applied.iter().any(differs) || has_other_points) {
         return Err(
             "the process died, and the replay of its journal gives something else than it held".into()
         );

@@ -45,7 +45,7 @@ impl Replica {
         if is_reachable || member.node == self.config.node {
             return Err(ForgetError::Reachable(target.to_owned()));
         }
-        self.append_member(&member.forgotten(self.wall_ms(now)))?;
+        self.append_member(&member.forgotten(self.clock_ms))?;
         self.push_all(now);
         Ok(member)
     }
@@ -54,7 +54,7 @@ impl Replica {
     pub fn leave(&mut self, now: Duration) -> Result<(), StoreError> {
         self.readiness = Readiness::Leaving;
         if let Some(member) = self.members.of(self.config.node).cloned() {
-            let at_ms = self.wall_ms(now);
+            let at_ms = self.clock_ms;
             self.append_member(&Member { status: Status::Left, at_ms, ..member })?;
             self.push_all(now);
         }
@@ -167,7 +167,7 @@ impl Replica {
             member.node != self.config.node && member.name == self.config.name && is_gone(member.node)
         });
         let Some(member) = namesake.cloned() else { return };
-        match self.append_member(&member.forgotten(self.wall_ms(now))) {
+        match self.append_member(&member.forgotten(self.clock_ms)) {
             Ok(()) => self.events.push_back(Event::Replaced(member)),
             Err(error) => tracing::warn!(%error, "the place of an unreachable member could not be taken"),
         }

@@ -1,0 +1,153 @@
+//! What becomes of disks: they fill up, stop syncing, rot, are replaced by empty ones, by snapshots or by copies of
+//! others. What harms a disk for good waits until the last harm is healed.
+
+use std::time::Duration;
+
+use shoal_store::{Disk, MemoryDisk};
+
+use super::{Event, World};
+use crate::disk_loss::DiskLosses;
+
+/// Bytes at the beginning of a segment that are spared: its head says what it is.
+const SPARED_BYTES: u64 = 64;
+
+impl World {
+    pub(super) fn fill_disk(&mut self, node: usize, room: u64, until: Duration) {
+        let disk = &self.nodes[node].disk;
+        let taken: usize = disk.files().iter().filter_map(|path| disk.file_len(path)).sum();
+        disk.set_bytes_max(Some(taken as u64 + room));
+        self.nodes[node].has_trouble = true;
+        self.schedule.push(until, Event::MendDisk { node });
+    }
+
+    pub(super) fn fail_syncs(&mut self, node: usize, until: Duration) {
+        self.nodes[node].disk.set_sync_fails(true);
+        self.nodes[node].has_trouble = true;
+        self.schedule.push(until, Event::MendDisk { node });
+    }
+
+    /// A bit of the newest segment flips, and a process starts on it. All that is there another node has too: what
+    /// nobody else has could not come back.
+    pub(super) fn rot(&mut self, node: usize, salt: u64, absence: Duration) -> bool {
+        let held = self.nodes[node].whole_store().map(|store| store.applied().clone());
+        let has_twin = self.nodes.iter().enumerate().any(|(other, one)| {
+            other != node
+                && !one.is_rotten
+                && one.whole_store().zip(held.as_ref()).is_some_and(|(o, h)| o.held().covers(h))
+        });
+        if !has_twin || !self.may_lose_the_disk_of(node) {
+            return false;
+        }
+        let disk = self.nodes[node].disk.clone();
+        let is_segment = |path: &String| path.starts_with("journal/") && path.ends_with(".seg");
+        let Some(path) = disk.files().into_iter().rfind(is_segment) else { return false };
+        let len = disk.file_len(&path).unwrap_or_default() as u64;
+        if len <= SPARED_BYTES || !self.stop(node, absence) {
+            return false;
+        }
+        let offset = SPARED_BYTES + salt % (len - SPARED_BYTES);
+        disk.rot(&path, offset as usize, 1 << (salt >> 61));
+        self.nodes[node].is_rotten = true;
+        self.note_harm(node);
+        true
+    }
+
+    pub(super) fn wipe(&mut self, node: usize, absence: Duration) -> bool {
+        self.may_lose_the_disk_of(node) && self.replace_disk(node, MemoryDisk::new(), absence)
+    }
+
+    /// A snapshot is taken by the node itself and laid aside.
+    pub(super) fn take_snapshot(&mut self, node: usize) -> bool {
+        let Some(life) = &mut self.nodes[node].life else { return false };
+        let began = life.replica.begin_snapshot(&format!("/snapshot-{}", self.now.as_nanos()));
+        self.carry_out(node);
+        began.is_ok()
+    }
+
+    /// The node has taken a snapshot: it is carried away, or what there is of it removed.
+    pub(super) fn keep_snapshot(&mut self, node: usize, directory: &str, is_whole: bool) {
+        let one = &mut self.nodes[node];
+        if is_whole {
+            one.snapshot = Some(one.disk.copy_below(directory));
+        }
+        let below = format!("{directory}/");
+        for path in one.disk.files().iter().filter(|path| path.starts_with(&below)) {
+            // A disk that has stopped keeps it, and with it some of its room.
+            let _ = one.disk.remove(path);
+        }
+    }
+
+    pub(super) fn restore(&mut self, node: usize, absence: Duration) -> bool {
+        let Some(snapshot) = self.nodes[node].snapshot.clone() else { return false };
+        self.may_lose_the_disk_of(node) && self.replace_disk(node, snapshot.fork(), absence)
+    }
+
+    /// A machine is set up with a copy of another's disk, while that one runs on: two processes with one identity.
+    pub(super) fn clone_disk(&mut self, from: usize, to: usize, absence: Duration) -> bool {
+        let source = &self.nodes[from];
+        if source.life.is_none() || source.has_trouble || source.doom.is_some() || source.is_rotten {
+            return false;
+        }
+        let Some((id, origin)) = source.life.as_ref().map(|life| (life.identity.node, life.origin)) else {
+            return false;
+        };
+        let copy = source.disk.fork();
+        if !self.may_lose_the_disk_of(to) || !self.replace_disk(to, copy, absence) {
+            return false;
+        }
+        self.diary.silence(id, origin);
+        true
+    }
+
+    /// The older of two processes with one identity has stopped: its machine is set up anew.
+    pub(super) fn rebuild(&mut self, node: usize) {
+        if self.nodes[node].life.is_none() {
+            self.replace_disk(node, MemoryDisk::new(), Duration::ZERO);
+        }
+    }
+
+    fn replace_disk(&mut self, node: usize, disk: MemoryDisk, absence: Duration) -> bool {
+        if !self.stop(node, absence) {
+            self.schedule.push(self.now + absence, Event::Start { node });
+        }
+        self.nodes[node].replace_disk(disk);
+        self.note_harm(node);
+        true
+    }
+
+    /// What only this disk held is gone, or may be.
+    fn note_harm(&mut self, node: usize) {
+        self.oracle.lose_disk(node);
+        self.disk_losses.lose(self.now);
+        self.readers.iter_mut().for_each(|reader| reader.forget());
+        if let Some(id) = self.nodes[node].last_id {
+            self.diary.forget(id);
+        }
+    }
+
+    /// Takes note once all that was promised before the last harm is on every disk again.
+    pub(super) fn heal(&mut self) {
+        let (oracle, nodes, kept_from) = (&self.oracle, &self.nodes, self.kept_from());
+        let mut staying = nodes.iter().filter(|node| !node.is_gone);
+        let healed = self.disk_losses.advance(
+            self.now,
+            || oracle.promised_since(kept_from),
+            |promised| {
+                staying.all(|node| node.whole_store().is_some_and(|store| store.held().covers(promised)))
+            },
+        );
+        if let Some(healed) = healed {
+            self.oracle.note_everywhere(&healed);
+        }
+    }
+
+    /// Whether the last harm is healed, and there is a disk that is whole besides this one.
+    pub(super) fn may_lose_the_disk_of(&mut self, node: usize) -> bool {
+        self.heal();
+        let is_whole = |other: usize| {
+            let one = &self.nodes[other];
+            other != node && !one.is_gone && !one.is_rotten
+        };
+        matches!(self.disk_losses, DiskLosses::Allowed) && (0..self.nodes.len()).any(is_whole)
+    }
+}

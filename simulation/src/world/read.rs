@@ -1,0 +1,71 @@
+//! Reads while faults strike: how far a node calls itself complete, whether what was written is shown where it is
+//! applied, and whether a counter that was read once reads less later.
+
+use std::time::Duration;
+
+use rand::Rng;
+use rand::seq::IteratorRandom;
+
+use super::{Event, World};
+use crate::invariants::{Invariant, answers, token};
+use crate::workload::REQUESTS;
+
+/// The time between two reads of one reader, in ms.
+const BETWEEN_MS: std::ops::Range<u64> = 800..5_000;
+/// How many of the last promises a session may ask for.
+const LAST_PROMISES: usize = 40;
+
+impl World {
+    pub(super) fn read(&mut self, reader: usize) {
+        let open = |node: &usize| self.nodes[*node].door(self.now).is_some_and(|door| door.is_open);
+        if let Some(node) = (0..self.nodes.len()).filter(open).choose(&mut self.rng) {
+            self.figures.reads += 1;
+            self.check_completeness(node);
+            self.check_token(node);
+            self.check_fall(reader, node);
+        }
+        let pause = Duration::from_millis(self.rng.random_range(BETWEEN_MS));
+        self.schedule.push(self.now + pause, Event::Read { reader });
+    }
+
+    fn check_completeness(&mut self, node: usize) {
+        let Some(life) = &self.nodes[node].life else { return };
+        let Some(until_ms) = life.replica.complete_until(self.now - life.began) else { return };
+        let Ok(since_ms) = u64::try_from(until_ms - life.began_ms) else { return };
+        let others = life.replica.members().joined().map(|member| member.node);
+        let members: Vec<_> = others.filter(|other| *other != life.identity.node).collect();
+        let until = life.began + Duration::from_millis(since_ms);
+        let result = self.diary.check(until, self.kept_from(), &members, &life.replica.store().have());
+        self.figures.complete += 1;
+        self.judge(Invariant::Complete, result.map_err(|what| format!("n{node} says {what}")));
+    }
+
+    /// What was written before this may be below the horizon of some clock.
+    pub(super) fn kept_from(&self) -> Duration {
+        self.now.saturating_sub(self.mix.retention / self.mix.lapse * 4 / 5)
+    }
+
+    /// A session reads with the token of a write, on whatever node has it by now.
+    fn check_token(&mut self, node: usize) {
+        let promises = self.oracle.promises();
+        let last = promises.len().saturating_sub(LAST_PROMISES)..promises.len();
+        let Some(promise) = last.choose(&mut self.rng).map(|index| &promises[index]) else { return };
+        // An answer that lacks a frame says so.
+        let Some(store) = self.nodes[node].whole_store() else { return };
+        if store.applied().get(promise.frame.origin) >= promise.frame.seq {
+            let result = token::check(store, promise).map_err(|what| format!("n{node}: {what}"));
+            self.figures.tokens += 1;
+            self.judge(Invariant::Token, result);
+        }
+    }
+
+    /// Somebody reads the merged counter, if the node has synced all that it shows.
+    fn check_fall(&mut self, reader: usize, node: usize) {
+        let Some(store) = self.nodes[node].whole_store() else { return };
+        let is_synced = store.held() == *store.applied();
+        let Some(point) = answers::newest(&store.view(), REQUESTS).filter(|_| is_synced) else { return };
+        let applied = store.applied().clone();
+        let result = self.readers[reader].read(&self.nodes[node].name, &applied, point.value);
+        self.judge(Invariant::Monotone, result);
+    }
+}
