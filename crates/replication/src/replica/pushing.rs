@@ -102,11 +102,11 @@ impl Replica {
                 seq: entry.seq,
                 table_len: entry.table_len,
             });
-            if self.store.servable(origin) <= reach.seq {
-                continue;
-            }
             if self.store.is_gone(FrameId { origin, seq: reach.seq + 1 }) {
                 gone.push(origin);
+                continue;
+            }
+            if self.store.servable(origin) <= reach.seq {
                 continue;
             }
             parcel.pack(&mut self.store, origin, &mut reach);
