@@ -29,6 +29,7 @@ pub use asking::Turns;
 pub use intake::Intake;
 pub use known::KnownSeries;
 pub use own::figures as own_figures;
+pub use push::repeat as repeat_pushes;
 pub use refusals::{Door, Refusals};
 pub use server::serve;
 

@@ -5,6 +5,7 @@ mod answer;
 mod driver;
 mod lensed;
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -158,6 +159,16 @@ pub struct Status {
 }
 
 type WriteReply = oneshot::Sender<Result<Written, WriteError>>;
+impl Status {
+    /// The members that answer and stay, this node among them.
+    pub fn reachable(&self) -> BTreeSet<NodeId> {
+        let stays = |member: &&MemberStatus| {
+            let leaves = member.profile.as_ref().is_some_and(|profile| profile.phase == Phase::Leaving);
+            member.is_reachable && member.member.status == shoal_replication::Status::Joined && !leaves
+        };
+        self.members.iter().filter(stays).map(|member| member.member.node).collect()
+    }
+}
 
 enum Command {
     Write { batch: Batch, acks: Acks, reply: WriteReply },

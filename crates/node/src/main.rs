@@ -13,6 +13,7 @@ mod gzip;
 mod host;
 mod node;
 mod otlp;
+mod rendezvous;
 mod scrape;
 
 use std::process::ExitCode;

@@ -16,6 +16,8 @@ pub const ACKS_WAIT: Duration = Duration::from_secs(3);
 pub const COMPARE: Duration = Duration::from_secs(1);
 /// How often every member is asked what it has applied, so that answers can say how far they are complete.
 pub const PROBE: Duration = Duration::from_millis(500);
+/// A node whose clock is further ahead of the members' median unlinks no window.
+pub const CLOCK_LEAD_MAX: Duration = Duration::from_secs(300);
 /// How long the answer to a pull may take before the next one.
 pub const PULL_PATIENCE: Duration = Duration::from_millis(1_500);
 /// How often every node in reach is asked for a gap before what is missing is fetched as a debt.

@@ -110,7 +110,7 @@ impl Members {
         let known = self.lives.entry((member.node, member.incarnation)).or_insert(life);
         *known = life.min(*known);
         match self.nodes.get_mut(&member.node) {
-            Some(known) if *known >= member => false,
+            Some(known) if *known >= member && !shoal_merge::Mutant::LastMemberRecord.is_on() => false,
             Some(known) => {
                 *known = member;
                 true
@@ -129,7 +129,9 @@ impl Members {
 
     /// Whether a node counts.
     pub fn counts(&self, node: NodeId) -> bool {
-        self.of(node).is_some_and(|member| member.status == Status::Joined)
+        self.of(node).is_some_and(|member| {
+            member.status == Status::Joined || shoal_merge::Mutant::ForgottenCounts.is_on()
+        })
     }
 
     /// The nodes that count, in order of id.

@@ -19,6 +19,8 @@ pub struct Peer {
     pub alive: bool,
     /// When anything of it arrived last.
     pub heard_at: Option<Duration>,
+    /// Its wall clock in ms, and when it told that.
+    pub clock: Option<(Duration, i64)>,
     /// The last own frame that it holds, synced.
     pub held: u64,
     /// Fingerprint of all that it holds, by its last beat.
@@ -62,6 +64,7 @@ impl Peer {
             profile,
             alive,
             heard_at: None,
+            clock: None,
             held: 0,
             fingerprint: None,
             held_after: (0, 0),
@@ -83,7 +86,7 @@ impl Peer {
     pub fn handle_beat(&mut self, now: Duration, beat: &Beat, own: Origin) -> bool {
         let was_reachable = self.is_reachable(now);
         let is_other_life = self.origin.replace(beat.origin) != Some(beat.origin);
-        if is_other_life {
+        if is_other_life && !shoal_merge::Mutant::HeldSurvivesRestart.is_on() {
             self.held = 0;
             self.held_after = (0, 0);
             self.told = 0;

@@ -194,6 +194,8 @@ pub struct Replica {
     jobs: VecDeque<Job>,
     /// The wall clock as the driver told it last: it may have been set since the life began.
     clock_ms: i64,
+    /// The time of the last timer.
+    timed_at: Duration,
     /// Origins that are over, as of the last look.
     retired: BTreeSet<Origin>,
     rng: SmallRng,
@@ -230,6 +232,7 @@ impl Replica {
             jobs: VecDeque::new(),
             clock_ms,
             retired: BTreeSet::new(),
+            timed_at: Duration::ZERO,
             transmits: VecDeque::new(),
             events: VecDeque::new(),
             counters: Counters::default(),
@@ -358,6 +361,8 @@ impl Replica {
     /// the wall clock.
     pub fn poll_job(&mut self, now_ms: i64) -> Option<Job> {
         self.clock_ms = now_ms;
+        let leads = self.clock_leads(now_ms);
+        self.store.keep_windows(leads);
         self.jobs.pop_front().or_else(|| self.store.poll_job(now_ms).map(Job::Store))
     }
 
@@ -447,10 +452,17 @@ impl Replica {
 
     fn settle(&mut self, now: Duration) {
         let (electorate, origin) = (self.electorate(now), self.config.origin);
-        let own = self.store.held_of(origin);
+        let answers_early = shoal_merge::Mutant::AnswersBeforeSync.is_on();
+        let own = if answers_early { u64::MAX } else { self.store.held_of(origin) };
         let peers: Vec<&Peer> =
             self.peers.iter().filter(|(node, _)| self.members.counts(**node)).map(|(_, peer)| peer).collect();
-        let copies = |seq| u32::from(own >= seq) + peers.iter().filter(|peer| peer.holds(seq)).count() as u32;
+        let copies = |seq| {
+            u32::from(own >= seq)
+                + peers
+                    .iter()
+                    .filter(|peer| peer.holds(seq) || shoal_merge::Mutant::PushedCountsAsHeld.is_on())
+                    .count() as u32
+        };
         let ended = self.writes.settle(now, electorate, |seq| shoal_store::FrameId { origin, seq }, copies);
         self.events.extend(ended.into_iter().map(|(ticket, result)| Event::Written { ticket, result }));
     }

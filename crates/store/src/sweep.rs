@@ -4,12 +4,17 @@
 
 use roaring::RoaringBitmap;
 
+use crate::base::Base;
+use crate::memtable::MemtableView;
 use crate::windows::Windows;
 
 /// A look for streams that live nowhere.
 pub struct SweepJob {
-    /// Places of streams that nothing in memory refers to.
+    /// The places of all streams; in the end of those that nothing refers to.
     pub(crate) doubtful: RoaringBitmap,
+    pub(crate) tables: Vec<u32>,
+    pub(crate) memtables: Vec<MemtableView>,
+    pub(crate) base: Base,
     pub(crate) windows: Windows,
 }
 
@@ -20,9 +25,13 @@ pub struct SweepDone {
 }
 
 impl SweepJob {
-    /// Asks the blocks.
+    /// Looks at everything.
     pub fn run(self) -> SweepDone {
-        let Self { mut doubtful, windows } = self;
+        let Self { mut doubtful, tables, memtables, base, windows } = self;
+        let fresh = memtables.iter().flat_map(|memtable| memtable.places());
+        for place in tables.into_iter().chain(fresh).chain(base.places()) {
+            doubtful.remove(place);
+        }
         for block in windows.newest_first() {
             if doubtful.is_empty() {
                 break;

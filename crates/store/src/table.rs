@@ -129,6 +129,11 @@ impl Tables {
         self.origins.keys().copied()
     }
 
+    /// Whether an origin has a table.
+    pub fn has(&self, origin: Origin) -> bool {
+        self.origins.contains_key(&origin)
+    }
+
     /// The places of all streams in any table.
     pub fn places(&self) -> impl Iterator<Item = u32> + '_ {
         let all = self.origins.values().flat_map(|table| &table.places);

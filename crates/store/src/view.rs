@@ -31,8 +31,8 @@ pub struct View {
     pub(crate) catalogue: SharedCatalogue,
     pub(crate) damage: DamageMarks,
     pub(crate) findings: Findings,
-    /// Keeps the places of streams that this view can see from being given to others.
-    pub(crate) _epoch: Arc<()>,
+    /// Keep the places of streams that this view can see from being given to others.
+    pub(crate) _epochs: Vec<Arc<()>>,
 }
 
 /// One series, one family, with its streams, as a query sees it.

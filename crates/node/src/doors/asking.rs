@@ -111,6 +111,10 @@ pub(super) async fn ask<T: Send + 'static>(
     let deadline = began + timeout.unwrap_or(TIMEOUT_MAX).min(TIMEOUT_MAX);
     let gone = Arc::new(AtomicBool::new(false));
     let _waiting = Waiting(Arc::clone(&gone));
+    if !tokens.is_empty() {
+        // Whoever waits for writes takes nobody's turn meanwhile.
+        context.engine.inspect_after(tokens, |_| ()).await?;
+    }
     let turn = Arc::clone(&context.turns.0).acquire_owned();
     let turn = tokio::time::timeout_at(deadline.into(), turn).await.map_err(|_| Unanswered::Busy)?;
     let work = move |snapshot| {
@@ -118,7 +122,7 @@ pub(super) async fn ask<T: Send + 'static>(
         let _turn = turn;
         work(Moment { snapshot, waited: began.elapsed(), gone, deadline })
     };
-    Ok(context.engine.inspect_after(tokens, work).await??)
+    Ok(context.engine.inspect(work).await??)
 }
 
 impl Moment {

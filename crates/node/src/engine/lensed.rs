@@ -194,3 +194,6 @@ pub fn shown_labels(series: &SeriesView) -> LabelSet {
 fn nanos(began: Instant) -> u64 {
     u64::try_from(began.elapsed().as_nanos()).unwrap_or(u64::MAX)
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,5 +1,5 @@
-//! What a running node gathers by itself: its own metrics, what StatsD clients send it, and its share of
-//! the targets to scrape.
+//! What a running node gathers by itself: its own metrics, what StatsD clients send it, its share of the
+//! targets to scrape and of what short jobs have pushed.
 
 use std::net::{SocketAddr, UdpSocket};
 
@@ -8,8 +8,8 @@ use tokio::task::JoinHandle;
 
 use super::own_metrics;
 use crate::config::NodeConfig;
-use crate::doors::Context;
 use crate::doors::statsd::Statsd;
+use crate::doors::{self, Context};
 use crate::scrape::Scraper;
 
 /// The sockets that gathering needs, taken before the node tells its addresses.
@@ -38,6 +38,7 @@ impl Sockets {
 /// What runs.
 pub(super) struct Gathering {
     own_metrics: Option<JoinHandle<()>>,
+    pushes: JoinHandle<()>,
     statsd: Option<Statsd>,
     scraper: Option<Scraper>,
 }
@@ -53,11 +54,13 @@ impl Gathering {
         let own_metrics =
             config.self_metrics.map(|every| tokio::spawn(own_metrics::write(context.clone(), every)));
         let scraper = config.scrape.clone().map(|path| Scraper::start(context.clone(), path)).transpose()?;
-        Ok(Self { own_metrics, statsd, scraper })
+        let pushes = tokio::spawn(doors::repeat_pushes(context.clone()));
+        Ok(Self { own_metrics, pushes, statsd, scraper })
     }
 
     /// Ends it; what was gathered is written before this returns.
     pub(super) async fn stop(self) {
+        self.pushes.abort();
         if let Some(task) = self.own_metrics {
             task.abort();
         }

@@ -5,10 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use shoal_model::limits::FUTURE_MAX;
-use shoal_model::{
-    Kind, Labels, Matcher, MatcherOp, NodeId, Phase, Point, Stream, StreamPoints, Writer, is_stale,
-};
-use shoal_replication::Status;
+use shoal_model::{Kind, Labels, Matcher, MatcherOp, NodeId, Point, Stream, StreamPoints, Writer, is_stale};
 
 use super::division::JobKey;
 use crate::doors::{Context, Door, gathered, wall_ms};
@@ -38,14 +35,8 @@ pub(super) async fn claim(context: &Context, jobs: impl Iterator<Item = (JobKey,
 
 /// The other reachable nodes by the jobs that they have.
 pub(super) async fn others(context: &Context) -> Result<BTreeMap<JobKey, BTreeSet<NodeId>>, ReadError> {
-    let status = context.engine.status().await?;
-    let me = context.engine.node();
-    let reachable = status.members.into_iter().filter(|member| {
-        let leaves = member.profile.as_ref().is_some_and(|profile| profile.phase == Phase::Leaving);
-        member.is_reachable && member.member.status == Status::Joined && !leaves
-    });
-    let reachable: BTreeSet<_> =
-        reachable.map(|member| member.member.node).filter(|node| *node != me).collect();
+    let mut reachable = context.engine.status().await?.reachable();
+    reachable.remove(&context.engine.node());
     if reachable.is_empty() {
         return Ok(BTreeMap::new());
     }

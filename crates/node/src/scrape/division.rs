@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use shoal_model::NodeId;
 
 use super::target::{Target, TargetId};
+use crate::rendezvous;
 
 /// How many intervals the others must have stood before a node takes a target of theirs.
 const TAKE_AFTER: u32 = 1;
@@ -73,30 +74,24 @@ impl Division {
     }
 }
 
-/// The node with the highest score: when one goes, only its targets move.
+/// The node that a target belongs to.
 fn owner(nodes: &BTreeSet<NodeId>, target: &TargetId) -> Option<NodeId> {
-    let base = base(target);
-    let score = |node: &NodeId| {
-        let mut hasher = base.clone();
-        hasher.update(&node.0);
-        *hasher.finalize().as_bytes()
-    };
-    nodes.iter().copied().max_by_key(score)
+    rendezvous::owner(nodes, hash(target).as_bytes())
 }
 
-fn base(target: &TargetId) -> blake3::Hasher {
-    let mut hasher = blake3::Hasher::new_derive_key("shoal 2026 which node scrapes a target");
+/// A hash of all that names a target.
+fn hash(target: &TargetId) -> blake3::Hash {
+    let mut hasher = blake3::Hasher::new();
     let labels = target.labels.iter().flat_map(|(name, value)| [name, value]);
     for part in [&target.job, &target.url].into_iter().chain(labels) {
         hasher.update(&(part.len() as u64).to_le_bytes()).update(part.as_bytes());
     }
-    hasher
+    hasher.finalize()
 }
 
 /// Where in its interval a target is scraped: targets are spread, and each keeps its place on every node.
 pub(super) fn offset(target: &TargetId, interval: Duration) -> Duration {
-    let hash = base(target).finalize();
-    let word = hash.as_bytes().first_chunk().map_or(0, |bytes| u64::from_le_bytes(*bytes));
+    let word = hash(target).as_bytes().first_chunk().map_or(0, |bytes| u64::from_le_bytes(*bytes));
     let interval_ms = u64::try_from(interval.as_millis()).unwrap_or(u64::MAX).max(1);
     Duration::from_millis(word % interval_ms)
 }

@@ -58,7 +58,7 @@ impl Replica {
         }
         let members = self.members.records().map(|member| member.encode().into()).collect();
         let terms = Terms { frontier: self.store.held(), members, ..Terms::default() };
-        Some(Source::Fresh(Box::new(self.store.view()), terms))
+        Some(Source::Fresh(Box::new(self.store.lasting_view()), terms))
     }
 
     pub(super) fn take_lent(&mut self, lent: Lent) {

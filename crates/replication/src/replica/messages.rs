@@ -28,6 +28,9 @@ impl Replica {
             }
             Message::Held { .. } => {}
             Message::Probe { sent_ms } => {
+                if let Some(peer) = self.peers.get_mut(&from) {
+                    peer.clock = Some((now, sent_ms));
+                }
                 let heads = self.store.applied().iter().collect();
                 self.send(from, &Message::Applied { probe_ms: sent_ms, heads });
             }

@@ -266,7 +266,7 @@ impl Replica {
             (Ask::Digests { window: asked }, Lend::Digests { window, digests }) if asked == window => {
                 let points = match &repair.pinned {
                     Some(pinned) => Points::Pinned(Arc::clone(pinned)),
-                    None => Points::Fresh(Box::new(self.store.view())),
+                    None => Points::Fresh(Box::new(self.store.lasting_view())),
                 };
                 let (places, horizon_ms) = (Arc::clone(&repair.places), repair.terms.horizon_ms);
                 let job = CompareJob { loan, points, places, window, horizon_ms, digests };
@@ -362,7 +362,11 @@ impl Replica {
     pub(super) fn take_compared(&mut self, now: Duration, compared: Compared) {
         let Compared { loan, pinned, wants } = compared;
         let Some(repair) = self.repairs.current.take_if(|repair| repair.loan == loan) else { return };
-        let repair = Repair { wants: wants.into(), pinned: Some(pinned), ..repair };
+        let repair = Repair {
+            wants: if shoal_merge::Mutant::DebtPaidUnseen.is_on() { VecDeque::new() } else { wants.into() },
+            pinned: Some(pinned),
+            ..repair
+        };
         self.next_want(now, repair);
     }
 

@@ -6,11 +6,12 @@ use rand::seq::IteratorRandom;
 use shoal_model::NodeId;
 
 use super::{Event, Replica};
-use crate::limits::{BEAT, COMPARE, FORGET_AFTER, PROBE};
+use crate::limits::{BEAT, CLOCK_LEAD_MAX, COMPARE, FORGET_AFTER, PROBE};
 use crate::wire::{Beat, Message};
 
 impl Replica {
     pub(super) fn run_timers(&mut self, now: Duration) {
+        self.timed_at = now;
         if self.next_beat <= now {
             self.next_beat = now + BEAT;
             self.beat(now);
@@ -58,6 +59,17 @@ impl Replica {
             fingerprint: self.store.held().fingerprint(),
         };
         self.send(node, &Message::Beat(beat));
+    }
+
+    /// Whether a wall clock is well ahead of those of the members: then nothing is let go for being old.
+    pub(super) fn clock_leads(&self, now_ms: i64) -> bool {
+        let members = self.peers.iter().filter(|(node, _)| self.members.counts(**node));
+        let clocks = members.filter_map(|(_, peer)| peer.clock);
+        let age = |at: Duration| self.timed_at.saturating_sub(at).as_millis() as i64;
+        let mut clocks: Vec<i64> = clocks.map(|(at, ms)| ms.saturating_add(age(at))).collect();
+        clocks.sort_unstable();
+        let median = clocks.get(clocks.len().saturating_sub(1) / 2);
+        median.is_some_and(|median| now_ms.saturating_sub(*median) > CLOCK_LEAD_MAX.as_millis() as i64)
     }
 
     /// Asks every reachable member what it has applied.

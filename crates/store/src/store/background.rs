@@ -53,7 +53,7 @@ pub enum Job {
     /// Verifies the checksums of one file.
     Scrub(Box<ScrubJob>),
     /// Looks for streams that live nowhere.
-    Sweep(SweepJob),
+    Sweep(Box<SweepJob>),
 }
 
 /// A job that has been run, to be handed back by [`Store::handle_done`].
@@ -215,6 +215,11 @@ impl Store {
             .or_else(|| self.scrub_job(now_ms))
     }
 
+    /// Whether windows stay though they are old: the clock that says so cannot be trusted.
+    pub fn keep_windows(&mut self, keeps: bool) {
+        self.keeps_windows = keeps;
+    }
+
     /// Takes the result of a job in.
     pub fn handle_done(&mut self, done: Done) {
         match done {
@@ -361,12 +366,12 @@ impl Store {
         self.horizon_ms.div_euclid(WINDOW_MS) - 1
     }
 
-    /// Drops the tables of origins of which the journal holds no frame any more. Their places in the catalogue
-    /// stay, so a table that is read again from the file, or pulled again from a peer, says the same.
+    /// Drops the tables of origins of which the journal holds no frame any more. As long as the file has them, their
+    /// streams keep their places, so a table that is read again from it says the same.
     fn drop_tables(&mut self) {
         let held: BTreeSet<Origin> = self.journal.origins().collect();
         let is_needed = |origin: &Origin| {
-            let is_awaited = self.applied.get(*origin) == 0 && !self.ended_loans.contains(origin);
+            let is_awaited = self.applied.get(*origin) == 0 && !self.ended.contains(origin);
             *origin == self.own || held.contains(origin) || is_awaited
         };
         let gone: Vec<Origin> = self.tables.origins().filter(|origin| !is_needed(origin)).collect();
@@ -375,7 +380,7 @@ impl Store {
             self.fresh_runs.retain(|run| run.origin != origin);
             self.background.tables_anew = true;
         }
-        self.ended_loans.clear();
+        self.ended.retain(|origin| self.tables.has(*origin));
     }
 
     fn flush_job(&mut self) -> Option<Job> {
@@ -498,7 +503,7 @@ impl Store {
     }
 
     fn expire_job(&mut self, now_ms: i64) -> Option<Job> {
-        if self.background.expiring || self.background.merging {
+        if self.background.expiring || self.background.merging || self.keeps_windows {
             return None;
         }
         let oldest_kept = self.oldest_kept();

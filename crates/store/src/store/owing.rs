@@ -101,6 +101,7 @@ impl Store {
         });
         self.manifest.applied.retain(|(known, _)| *known != origin);
         self.holes.retain(|id, _| id.origin != origin);
+        self.ended.insert(origin);
         self.background.manifest_is_old = true;
     }
 
@@ -125,7 +126,7 @@ impl Store {
 
     /// Nothing more will come of a loan.
     pub fn end_loan(&mut self, loan: Origin) {
-        self.ended_loans.insert(loan);
+        self.ended.insert(loan);
     }
 
     /// Tables of loans that a past life took, if nothing is owed: they are of no use any more.
@@ -135,6 +136,6 @@ impl Store {
         }
         let held: Vec<Origin> = self.journal.origins().collect();
         let is_loan = |origin: &Origin| self.applied.get(*origin) == 0 && held.binary_search(origin).is_err();
-        self.ended_loans = self.tables.origins().filter(|o| *o != self.own && is_loan(o)).collect();
+        self.ended = self.tables.origins().filter(|o| *o != self.own && is_loan(o)).collect();
     }
 }

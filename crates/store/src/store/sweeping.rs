@@ -17,6 +17,10 @@ use roaring::RoaringBitmap;
 use super::Store;
 use super::background::Job;
 use crate::sweep::{SweepDone, SweepJob};
+use crate::view::View;
+
+/// Places that are freed in one go: bounds how long writers wait.
+const FREED_AT_ONCE: usize = 16_384;
 
 /// Where the sweep stands.
 pub(super) struct Sweeping {
@@ -47,6 +51,11 @@ impl Sweeping {
         Arc::clone(&self.epoch)
     }
 
+    /// What keeps even a stream without points where it is, if a sweep may have found it.
+    pub(super) fn epoch_under_way(&self) -> Option<Arc<()>> {
+        self.under_way.as_ref().map(|under_way| Arc::clone(&under_way.epoch))
+    }
+
     /// A place was named by someone who may add points: it stays.
     pub(super) fn note_named(&mut self, place: u32) {
         if let Some(under_way) = &mut self.under_way {
@@ -61,11 +70,11 @@ impl Store {
         if !self.sweeping.is_due || self.sweeping.under_way.is_some() {
             return None;
         }
-        let doubtful = self.doubtful_places();
+        let job = self.begin_sweep();
         self.sweeping.is_due = false;
         let epoch = std::mem::take(&mut self.sweeping.epoch);
         self.sweeping.under_way = Some(UnderWay { epoch, named: RoaringBitmap::new(), dead: None });
-        Some(Job::Sweep(SweepJob { doubtful, windows: self.windows.clone() }))
+        Some(Job::Sweep(Box::new(job)))
     }
 
     pub(super) fn swept(&mut self, done: SweepDone) {
@@ -75,33 +84,34 @@ impl Store {
         self.free_dead();
     }
 
-    /// The places of all streams but those in memory, in the base, or in tables, also those that only the disk has.
-    fn doubtful_places(&self) -> RoaringBitmap {
+    /// All streams, and what may refer to them; tables also as only the disk still has them.
+    fn begin_sweep(&self) -> SweepJob {
         let mut doubtful = self.catalogue.read().live_places();
-        let view = self.view();
         doubtful -= &self.background.dropped;
         doubtful -= self.background.leaving.clone().unwrap_or_default();
-        let fresh = view.memtables.iter().flat_map(|memtable| memtable.places());
-        for place in fresh.chain(self.base.places()).chain(self.tables.places()) {
-            doubtful.remove(place);
-        }
-        doubtful
+        let View { memtables, windows, base, .. } = self.view();
+        SweepJob { doubtful, tables: self.tables.places().collect(), memtables, windows, base }
     }
 
-    /// Frees what the last sweep found, when no view from before it is left. Where points may be missing, nobody knows
-    /// that a stream has none.
+    /// Frees some of what the last sweep found, when no view from before it is left. Where points may be missing, nobody
+    /// knows that a stream has none.
     fn free_dead(&mut self) {
-        let is_over = |under_way: &mut UnderWay| {
-            under_way.dead.is_some() && Arc::get_mut(&mut under_way.epoch).is_some()
-        };
-        let Some(UnderWay { named, dead, .. }) = self.sweeping.under_way.take_if(is_over) else { return };
-        let mut dead = dead.unwrap_or_default() - named;
+        let Some(UnderWay { epoch, named, dead: Some(dead) }) = &mut self.sweeping.under_way else { return };
+        if Arc::get_mut(epoch).is_none() {
+            return;
+        }
+        *dead -= &*named;
         for mark in self.manifest.damage.iter() {
             dead.remove_range(mark.first..=mark.last);
         }
-        if !dead.is_empty() {
-            tracing::debug!(streams = dead.len(), "streams that live nowhere are forgotten");
-            self.catalogue.write().recycle(&dead);
+        let now: RoaringBitmap = dead.iter().take(FREED_AT_ONCE).collect();
+        *dead -= &now;
+        if dead.is_empty() {
+            self.sweeping.under_way = None;
+        }
+        if !now.is_empty() {
+            tracing::debug!(streams = now.len(), "streams that live nowhere are forgotten");
+            self.catalogue.write().recycle(&now);
         }
     }
 }

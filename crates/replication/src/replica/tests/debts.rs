@@ -219,3 +219,21 @@ fn an_origin_that_is_over_goes_from_the_frontiers_and_does_not_come_back() {
     world.run_until("all agree", World::agree);
     assert!((1..=3).all(|n| repaired(&world, n) == 0));
 }
+
+#[test]
+fn a_clock_that_leads_those_of_the_members_lets_nothing_go() {
+    let mut world = World::of_three_with(Options { retention: Duration::from_secs(3_600), ..forgetful() });
+    write_much(&mut world, 1, 10..40, 0..4);
+    world.run_for(Duration::from_secs(2));
+    let held = |world: &World| world.nodes[&id(1)].replica.store().view().windows().iter().count();
+    let windows = held(&world);
+    assert!(windows > 0);
+    pass_time(&mut world, 1, 12 * 3_600_000);
+    assert_eq!(held(&world), windows, "the others' clocks say that it is early");
+    world.run_for(Duration::from_secs(1));
+    for peer in world.replica(1).peers.values_mut() {
+        peer.clock = peer.clock.map(|(at, ms)| (at, ms + 12 * 3_600_000));
+    }
+    pass_time(&mut world, 1, 12 * 3_600_000);
+    assert_eq!(held(&world), 0);
+}

@@ -100,6 +100,26 @@ fn a_number_that_a_peer_may_still_use_keeps_its_stream() {
 }
 
 #[test]
+fn the_table_of_an_origin_that_was_let_go_of_goes_with_its_last_frame() {
+    let (disk, mut peer) = (MemoryDisk::new(), open(&MemoryDisk::new(), 9).store);
+    let mut store = open_short(&disk, 1);
+    peer.append(&batch("x", &[(1, 1.0)]), &[]).unwrap();
+    copy(&mut peer, &mut store, origin(9));
+    sync(&mut store);
+    settle(&mut store, 0);
+    drop(store);
+    let mut store = open_short(&disk, 2);
+    pass(&mut store, WINDOW_MS);
+    store.retire(origin(9));
+    pass(&mut store, 2 * WINDOW_MS);
+    assert_eq!(store.table_len(origin(9)), 1, "its frame is still there");
+    for windows in 4..6 {
+        pass(&mut store, windows * WINDOW_MS);
+    }
+    assert_eq!((store.table_len(origin(9)), place(&store, "x")), (0, None));
+}
+
+#[test]
 fn a_damaged_window_keeps_the_streams_that_it_may_have_held() {
     let disk = MemoryDisk::new();
     let mut store = with_old_stream(&disk);
