@@ -129,9 +129,7 @@ impl Members {
 
     /// Whether a node counts.
     pub fn counts(&self, node: NodeId) -> bool {
-        self.of(node).is_some_and(|member| {
-            member.status == Status::Joined || shoal_merge::Mutant::ForgottenCounts.is_on()
-        })
+        self.of(node).is_some_and(|member| member.status == Status::Joined)
     }
 
     /// The nodes that count, in order of id.

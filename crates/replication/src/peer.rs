@@ -86,7 +86,7 @@ impl Peer {
     pub fn handle_beat(&mut self, now: Duration, beat: &Beat, own: Origin) -> bool {
         let was_reachable = self.is_reachable(now);
         let is_other_life = self.origin.replace(beat.origin) != Some(beat.origin);
-        if is_other_life && !shoal_merge::Mutant::HeldSurvivesRestart.is_on() {
+        if is_other_life {
             self.held = 0;
             self.held_after = (0, 0);
             self.told = 0;

@@ -123,10 +123,7 @@ impl Replica {
             && member.status == Status::Forgotten
             && member.incarnation == self.config.incarnation;
         self.events.push_back(Event::Changed(member.clone()));
-        if gave_us_up
-            && !shoal_merge::Mutant::ForgottenStaysAway.is_on()
-            && let Err(error) = self.write_join(member.round + 1)
-        {
+        if gave_us_up && let Err(error) = self.write_join(member.round + 1) {
             tracing::error!(%error, "this node was forgotten and cannot join again");
         }
     }
