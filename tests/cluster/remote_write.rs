@@ -54,6 +54,28 @@ struct V2Series {
     samples: Vec<Sample>,
     #[prost(bytes = "vec", repeated, tag = "3")]
     histograms: Vec<Vec<u8>>,
+    #[prost(message, repeated, tag = "4")]
+    exemplars: Vec<V2Exemplar>,
+    #[prost(message, optional, tag = "5")]
+    metadata: Option<V2Metadata>,
+}
+
+#[derive(Clone, PartialEq, Message)]
+struct V2Exemplar {
+    #[prost(uint32, repeated, tag = "1")]
+    labels: Vec<u32>,
+    #[prost(double, tag = "2")]
+    value: f64,
+    #[prost(int64, tag = "3")]
+    time: i64,
+}
+
+#[derive(Clone, PartialEq, Message)]
+struct V2Metadata {
+    #[prost(int32, tag = "1")]
+    kind: i32,
+    #[prost(uint32, tag = "3")]
+    help: u32,
 }
 
 const PATH: &str = "/api/v1/write";
@@ -190,6 +212,43 @@ async fn a_named_writer_is_another_stream_of_the_same_series() {
     }
     assert_eq!((node.field("streams").await, node.field("series").await), ("2".to_owned(), "1".to_owned()));
     assert_eq!(value(node, "count_over_time(x[1m])").await.as_deref(), Some("1"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn descriptions_and_exemplars_are_answered_by_every_node_and_after_a_kill() {
+    let mut cluster = Cluster::start(2).await;
+    let now = now_ms();
+    let long = "x".repeat(200);
+    let symbols = ["", "__name__", "wait_bucket", "le", "1", "how long", "trace_id", "abc", &long];
+    let exemplar = |label| V2Exemplar { labels: vec![6, label], value: 0.5, time: now };
+    let wait = V2Series {
+        labels: vec![1, 2, 3, 4],
+        samples: vec![Sample { value: 2.0, time: now }],
+        exemplars: vec![exemplar(7), exemplar(8)],
+        metadata: Some(V2Metadata { kind: 3, help: 5 }),
+        ..V2Series::default()
+    };
+    let request = packed(&V2 { symbols: symbols.map(str::to_owned).to_vec(), series: vec![wait] });
+    for _ in 0..2 {
+        let (status, answer) = post(&cluster.nodes[0], &[V2_TYPE, SNAPPY], &request).await;
+        assert_eq!(status, 204, "{answer}");
+        assert_eq!(header(&answer, "x-prometheus-remote-write-exemplars-written").as_deref(), Some("1"));
+    }
+    cluster.nodes[0].kill();
+    cluster.start_node(0).await;
+    cluster.all_ready().await;
+    let found = "\"seriesLabels\":{\"__name__\":\"wait_bucket\",\"le\":\"1\"}";
+    for node in &cluster.nodes {
+        let (_, meant) = node.get("/api/v1/metadata").await.unwrap();
+        let expected = "{\"wait\":[{\"help\":\"how long\",\"type\":\"histogram\",\"unit\":\"\"}]}";
+        assert!(meant.contains(expected), "{}: {meant}", node.name);
+        let query = "/api/v1/query_exemplars?query=rate(wait_bucket[5m])";
+        let (_, shown) = node.get(query).await.unwrap();
+        assert!(shown.contains(found) && shown.contains("\"labels\":{\"trace_id\":\"abc\"}"), "{shown}");
+        assert_eq!(shown.matches("trace_id").count(), 1, "once, and none that is too long: {shown}");
+        let (_, none) = node.get("/api/v1/query_exemplars?query=up").await.unwrap();
+        assert!(none.contains("\"data\":[]"), "{none}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -4,6 +4,7 @@
 mod answer;
 mod driver;
 mod lensed;
+mod notes;
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -15,13 +16,14 @@ use shoal_replication::{
     Acks, Counters, Faults, ForgetError, Member, MemberStatus, Readiness, Receipt, RepairStatus, Replica,
     SubmitError, TooFewCopies, Totals,
 };
-use shoal_store::{FrameId, KnownPoints, SnapshotSize};
+use shoal_store::{FrameId, KnownPoints, SharedAnnotations, SnapshotSize, Tag};
 use shoal_transport::{Arrivals, Mesh};
 use thiserror::Error;
 use tokio::sync::{Semaphore, mpsc, oneshot, watch};
 
 pub use answer::{Answer, PartValue, Question, SeriesValue, Snapshot, TooManySeries};
 pub use lensed::{Effort, Lensed, shown_labels};
+pub use notes::Notes;
 
 /// Requests that wait for the loop; doors wait when it is full.
 const MAILBOX: usize = 1024;
@@ -158,6 +160,7 @@ pub struct Status {
     pub warnings: Vec<String>,
 }
 
+type Records = Vec<(Tag, Vec<u8>)>;
 type WriteReply = oneshot::Sender<Result<Written, WriteError>>;
 impl Status {
     /// The members that answer and stay, this node among them.
@@ -171,9 +174,9 @@ impl Status {
 }
 
 enum Command {
-    Write { batch: Batch, acks: Acks, reply: WriteReply },
+    Write { batch: Batch, notes: Records, acks: Acks, reply: WriteReply },
     Place { streams: Vec<Stream>, reply: oneshot::Sender<Result<Placed, WriteError>> },
-    WriteKnown { revision: u64, known: KnownPoints, acks: Acks, reply: WriteReply },
+    WriteKnown { revision: u64, known: KnownPoints, notes: Records, acks: Acks, reply: WriteReply },
     Snapshot { tokens: Vec<FrameId>, reply: oneshot::Sender<Result<Snapshot, ReadError>> },
     Status { reply: oneshot::Sender<Status> },
     Forget { target: String, reply: oneshot::Sender<Result<Member, ForgetError>> },
@@ -199,6 +202,7 @@ pub struct Wiring {
 pub struct Engine {
     commands: mpsc::Sender<Command>,
     readiness: watch::Receiver<Readiness>,
+    annotations: SharedAnnotations,
     node: NodeId,
     room: Arc<Semaphore>,
     answers: Arc<Semaphore>,
@@ -208,11 +212,12 @@ impl Engine {
     /// Starts the loop. The task ends when the node must stop, and says why if that is a failure.
     pub fn start(wiring: Wiring, node: NodeId) -> (Self, tokio::task::JoinHandle<anyhow::Result<()>>) {
         let (commands, mailbox) = mpsc::channel(MAILBOX);
+        let annotations = wiring.replica.store().annotations().clone();
         let (readiness, watched) = watch::channel(wiring.replica.readiness());
         let task = tokio::spawn(driver::run(wiring, mailbox, readiness));
         let room = Arc::new(Semaphore::new(WAITING_BYTES_MAX));
         let answers = Arc::new(Semaphore::new(ANSWERS_MAX));
-        (Self { commands, readiness: watched, node, room, answers }, task)
+        (Self { commands, readiness: watched, annotations, node, room, answers }, task)
     }
 
     /// This node.
@@ -227,9 +232,15 @@ impl Engine {
 
     /// Writes a batch and waits for its copies. Refused where too much waits for that already.
     pub async fn write(&self, batch: Batch, acks: Acks) -> Result<Written, WriteError> {
+        self.write_noted(batch, Notes::default(), acks).await
+    }
+
+    /// The same with what is told beside the points.
+    pub async fn write_noted(&self, batch: Batch, notes: Notes, acks: Acks) -> Result<Written, WriteError> {
         let bytes = bytes_of(&batch).min(WAITING_BYTES_MAX) as u32;
         let _room = self.room.try_acquire_many(bytes).map_err(|_| SubmitError::Busy)?;
-        self.ask(|reply| Command::Write { batch, acks, reply }).await?
+        let notes = notes.into_records(&self.annotations);
+        self.ask(|reply| Command::Write { batch, notes, acks, reply }).await?
     }
 
     /// The places of streams that are about to be written to; new ones are taken into the catalogue.
@@ -242,9 +253,13 @@ impl Engine {
         &self,
         revision: u64,
         known: KnownPoints,
+        notes: Notes,
         acks: Acks,
     ) -> Result<Written, WriteError> {
-        self.ask(|reply| Command::WriteKnown { revision, known, acks, reply }).await?
+        let bytes = known_bytes(&known).min(WAITING_BYTES_MAX) as u32;
+        let _room = self.room.try_acquire_many(bytes).map_err(|_| SubmitError::Busy)?;
+        let notes = notes.into_records(&self.annotations);
+        self.ask(|reply| Command::WriteKnown { revision, known, notes, acks, reply }).await?
     }
 
     /// Answers a question; the loop goes on meanwhile.
@@ -318,6 +333,11 @@ fn bytes_of(batch: &Batch) -> usize {
         size_of::<StreamPoints>() + part.stream.labels.canonical().len() + size_of_val(part.points.as_slice())
     };
     batch.streams.iter().map(part).sum()
+}
+
+/// What points of known streams cost while they wait.
+fn known_bytes(known: &KnownPoints) -> usize {
+    size_of_val(known.streams.as_slice()) + size_of_val(known.points.as_slice())
 }
 
 /// The phase that a readiness is told as.

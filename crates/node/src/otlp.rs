@@ -21,6 +21,7 @@ use opentelemetry_proto::tonic::collector::metrics::v1::ExportMetricsServiceRequ
 use opentelemetry_proto::tonic::metrics::v1::{Metric, ResourceMetrics, ScopeMetrics, metric};
 use shoal_model::StreamPoints;
 
+use crate::engine::Notes;
 use labels::Target;
 use points::Points;
 use writers::Source;
@@ -33,6 +34,8 @@ pub(crate) struct Translated {
     /// What is taken off totals again, with the same numbers: it had been counted before anyone looked. Below zero,
     /// which only this may be.
     pub(crate) bases: Vec<(usize, StreamPoints)>,
+    /// What metrics mean, and exemplars.
+    pub(crate) notes: Notes,
     /// How many data points there are in all.
     pub(crate) data_points: usize,
     /// Data points that cannot be translated.
@@ -60,7 +63,7 @@ impl Translated {
 }
 
 /// Translates a request.
-pub(crate) fn translate(request: ExportMetricsServiceRequest) -> Translated {
+pub(crate) fn translate(request: ExportMetricsServiceRequest, now_ms: i64) -> Translated {
     let ExportMetricsServiceRequest { resource_metrics } = request;
     let mut out = Translated::default();
     for ResourceMetrics { resource, scope_metrics, schema_url: _ } in resource_metrics {
@@ -72,7 +75,7 @@ pub(crate) fn translate(request: ExportMetricsServiceRequest) -> Translated {
             for metric in metrics {
                 let mut points =
                     Points { target: &target, source: &source, newest_ns: &mut newest_ns, out: &mut out };
-                take(metric, &mut points);
+                take(metric, now_ms, &mut points);
             }
         }
         let source = Source::new(&resource.attributes, None);
@@ -81,10 +84,11 @@ pub(crate) fn translate(request: ExportMetricsServiceRequest) -> Translated {
     out
 }
 
-fn take(metric: Metric, points: &mut Points<'_>) {
-    let Metric { name, description: _, unit, metadata: _, data } = metric;
+fn take(metric: Metric, now_ms: i64, points: &mut Points<'_>) {
+    let Metric { name, description, unit, metadata: _, data } = metric;
     let Some(data) = data else { return };
     let name = names::metric(&name, &unit, &data);
+    points.out.notes.describe(&name, metric_type(&data), &description, &unit, now_ms);
     match data {
         metric::Data::Gauge(gauge) => points.gauge(&name, gauge),
         metric::Data::Sum(sum) => points.sum(&name, sum),
@@ -95,5 +99,15 @@ fn take(metric: Metric, points: &mut Points<'_>) {
             points.out.data_points += count;
             points.out.refuse(count, "histogram", format!("{name}: exponential histograms are not kept"));
         }
+    }
+}
+
+/// The type of a metric, as remote write numbers them.
+fn metric_type(data: &metric::Data) -> u8 {
+    match data {
+        metric::Data::Sum(sum) if sum.is_monotonic => 1,
+        metric::Data::Gauge(_) | metric::Data::Sum(_) => 2,
+        metric::Data::Histogram(_) | metric::Data::ExponentialHistogram(_) => 3,
+        metric::Data::Summary(_) => 5,
     }
 }

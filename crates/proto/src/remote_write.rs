@@ -11,7 +11,7 @@ mod v1;
 mod v2;
 mod wire;
 
-pub use body::unpack;
+pub use body::{unpack, unpacked_len};
 pub use column::{Columns, ExemplarRow, MetadataRow, SeriesRow};
 pub use v1::{BadLabels, decode as decode_v1, labels};
 pub use v2::decode as decode_v2;

@@ -34,6 +34,6 @@ pub use error::QueryError;
 pub use functions::function_names;
 pub use labels::LabelSet;
 pub use promql_parser::parser::Expr;
-pub use selector::{SelectorError, parse_selector, parse_series};
+pub use selector::{SelectorError, parse_selector, parse_series, selectors_of};
 pub use source::{Sample, Selection, Series, SeriesSource, SourceError};
 pub use value::{Answer, Element, Value, format_value};

@@ -4,6 +4,7 @@
 
 use promql_parser::label::{MatchOp, Matcher as ParsedMatcher};
 use promql_parser::parser::{Expr, VectorSelector};
+use promql_parser::util::{ExprVisitor, walk_expr};
 use shoal_model::labels::METRIC_NAME;
 use shoal_model::{LabelError, Labels, Matcher, MatcherError, MatcherOp};
 
@@ -45,6 +46,33 @@ pub fn parse_selector(text: &str) -> Result<Vec<Matcher>, SelectorError> {
 pub(crate) fn matchers_of(selector: &VectorSelector) -> Result<Vec<Matcher>, MatcherError> {
     let name = selector.name.iter().map(|name| Matcher::new(METRIC_NAME, MatcherOp::Equal, name));
     name.chain(selector.matchers.matchers.iter().map(to_matcher)).collect()
+}
+
+/// The matchers of every selector of an expression, in order.
+pub fn selectors_of(expr: &Expr) -> Result<Vec<Vec<Matcher>>, MatcherError> {
+    struct Found(Result<Vec<Vec<Matcher>>, MatcherError>);
+    impl ExprVisitor for Found {
+        type Error = std::convert::Infallible;
+
+        fn pre_visit(&mut self, expr: &Expr) -> Result<bool, Self::Error> {
+            let selector = match expr {
+                Expr::VectorSelector(selector) => selector,
+                Expr::MatrixSelector(matrix) => &matrix.vs,
+                _ => return Ok(true),
+            };
+            match (matchers_of(selector), &mut self.0) {
+                (Ok(matchers), Ok(found)) => found.push(matchers),
+                (Err(error), found) => *found = Err(error),
+                (Ok(_), Err(_)) => {}
+            }
+            Ok(true)
+        }
+    }
+    let mut found = Found(Ok(Vec::new()));
+    match walk_expr(&mut found, expr) {
+        Ok(_) => found.0,
+        Err(never) => match never {},
+    }
 }
 
 /// The labels of one series, in the notation of a selector with `=` only.

@@ -96,6 +96,7 @@ impl LendJob {
                     streams: lender.streams(),
                     windows: lender.pinned().windows(),
                     damaged: lender.pinned().damaged().into_iter().collect(),
+                    notes: lender.notes().ok(),
                     ..terms
                 };
                 Lent { debtor, loan, lender: Some(lender), lend: Lend::View(terms) }

@@ -192,10 +192,10 @@ pub struct Replica {
     loans: BTreeMap<Origin, lending::Loan>,
     repairs: repairing::Repairs,
     jobs: VecDeque<Job>,
-    /// The wall clock as the driver told it last: it may have been set since the life began.
-    clock_ms: i64,
     /// The time of the last timer.
     timed_at: Duration,
+    /// The wall clock as the driver told it last: it may have been set since the life began.
+    clock_ms: i64,
     /// Origins that are over, as of the last look.
     retired: BTreeSet<Origin>,
     rng: SmallRng,
@@ -250,8 +250,19 @@ impl Replica {
 
     /// Takes a write: it is stored and pushed at once, and ends with [`Event::Written`].
     pub fn submit(&mut self, now: Duration, batch: &Batch, acks: Acks) -> Result<Ticket, SubmitError> {
+        self.submit_noted(now, batch, &[], acks)
+    }
+
+    /// The same with records beside the points.
+    pub fn submit_noted(
+        &mut self,
+        now: Duration,
+        batch: &Batch,
+        records: &[Record<'_>],
+        acks: Acks,
+    ) -> Result<Ticket, SubmitError> {
         self.check_submit(now, acks)?;
-        let appended = self.append(batch, &[])?;
+        let appended = self.append(batch, records)?;
         Ok(self.push_own(now, &appended, acks))
     }
 
@@ -260,10 +271,11 @@ impl Replica {
         &mut self,
         now: Duration,
         known: &KnownPoints,
+        records: &[Record<'_>],
         acks: Acks,
     ) -> Result<Ticket, SubmitError> {
         self.check_submit(now, acks)?;
-        let appended = self.store.append_known(known, &[])?;
+        let appended = self.store.append_known(known, records)?;
         self.note_own(&appended);
         Ok(self.push_own(now, &appended, acks))
     }
@@ -360,9 +372,9 @@ impl Replica {
     /// The next job for another thread, a flush or a merge; hand it back by [`Replica::handle_done`]. `now_ms` is
     /// the wall clock.
     pub fn poll_job(&mut self, now_ms: i64) -> Option<Job> {
-        self.clock_ms = now_ms;
         let leads = self.clock_leads(now_ms);
         self.store.keep_windows(leads);
+        self.clock_ms = now_ms;
         self.jobs.pop_front().or_else(|| self.store.poll_job(now_ms).map(Job::Store))
     }
 

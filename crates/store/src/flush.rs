@@ -8,6 +8,7 @@ use std::sync::Arc;
 use shoal_model::{Kind, Point};
 use thiserror::Error;
 
+use crate::annotations::SharedAnnotations;
 use crate::block::{self, Block, BlockError, Writer};
 use crate::catalogue::{CatalogueFile, SharedCatalogue};
 use crate::disk::Disk;
@@ -22,6 +23,7 @@ pub struct FlushJob {
     pub(crate) disk: Arc<dyn Disk>,
     pub(crate) memtable: MemtableView,
     pub(crate) catalogue: SharedCatalogue,
+    pub(crate) annotations: SharedAnnotations,
     pub(crate) catalogue_file: CatalogueFile,
     pub(crate) table_file: TableFile,
     pub(crate) runs: Vec<Run>,
@@ -88,6 +90,7 @@ impl FlushJob {
         if self.catalogue_file.snapshot_is_due() {
             self.catalogue_file.snapshot(&self.catalogue.read())?;
         }
+        self.annotations.store(&*self.disk)?;
         let tables = self.write_tables()?;
         let mut writers: BTreeMap<i64, Writer> = BTreeMap::new();
         let mut points = Vec::new();

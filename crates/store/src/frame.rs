@@ -66,9 +66,9 @@ impl Tag {
     pub const DEFINITIONS: Tag = Tag(1);
     /// Points, see [`points`].
     pub const POINTS: Tag = Tag(2);
-    /// Metric metadata (reserved).
+    /// What metrics mean, see [`crate::annotations`].
     pub const METADATA: Tag = Tag(3);
-    /// Exemplars (reserved).
+    /// Exemplars, see [`crate::annotations`].
     pub const EXEMPLARS: Tag = Tag(4);
     /// Deletions (reserved).
     pub const DELETIONS: Tag = Tag(5);

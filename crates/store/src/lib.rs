@@ -3,6 +3,7 @@
 //! trait, pure and synchronous; a sync is handed out as a job and reported back.
 //!
 //! - [`disk`]: the seam to the file system, real or in memory with faults
+//! - [`annotations`]: what metrics mean, and exemplars
 //! - [`base`]: the greatest points of counters that ended before the horizon
 //! - [`block`]: immutable files of points, their merges and digests
 //! - [`bytes`]: bounded reading and writing of varints
@@ -30,6 +31,7 @@
 //!
 //! It knows no peers, no clock and no threads.
 
+pub mod annotations;
 pub mod base;
 pub mod block;
 pub mod bytes;
@@ -58,6 +60,7 @@ pub mod table;
 pub mod view;
 pub mod windows;
 
+pub use annotations::{Annotations, Described, Description, Exemplar, SharedAnnotations};
 pub use block::{BlockError, ShardDigests};
 pub use catalogue::{Catalogue, SharedCatalogue};
 pub use damage::{Damage, DamageMarks, Damaged};

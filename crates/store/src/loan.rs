@@ -125,6 +125,14 @@ impl Lender {
         Chunk { origin: self.loan, first, streams }
     }
 
+    /// What is told beside points, as a frame of the loan.
+    pub fn notes(&self) -> Result<Frame, FrameError> {
+        let records = self.pinned.view().annotations().records();
+        let records: Vec<_> = records.iter().map(|(tag, body)| Record { tag: *tag, body }).collect();
+        let id = FrameId { origin: self.loan, seq: 1 };
+        Frame::encode(Header { id, table_len: 0, points: 0 }, &records)
+    }
+
     /// The digests of a window.
     pub fn digests(&self, window: i64) -> Result<ShardDigests, Damaged> {
         self.pinned.digests(window, self.pinned.horizon_ms(), &self.places)

@@ -5,6 +5,7 @@
 use std::io;
 use std::sync::Arc;
 
+use crate::annotations;
 use crate::base;
 use crate::block;
 use crate::catalogue::file as catalogue_file;
@@ -74,6 +75,7 @@ impl SnapshotJob {
         target.put_catalogue()?;
         target.put_tables(&self.manifest)?;
         target.put_base(&self.manifest)?;
+        target.put_annotations()?;
         for (path, content) in directory::snapshot_files(disk)? {
             target.write(path, &content)?;
         }
@@ -180,6 +182,11 @@ impl Target<'_> {
             self.copy(&table_file::path(manifest.tables.generation), Some(manifest.tables.len))?;
         }
         self.sync_dir(table_file::DIRECTORY)
+    }
+
+    /// As they are now: what the journal repeats of them joins to the same.
+    fn put_annotations(&mut self) -> io::Result<()> {
+        self.link_if_there(annotations::PATH)
     }
 
     fn put_base(&mut self, manifest: &Manifest) -> io::Result<()> {

@@ -24,6 +24,7 @@ use shoal_merge::{Digest, Frontier};
 use shoal_model::{Family, Matcher, Origin, Stream};
 use thiserror::Error;
 
+use crate::annotations::SharedAnnotations;
 use crate::base::Base;
 use crate::catalogue::{CatalogueFile, SharedCatalogue};
 use crate::damage::{Damaged, Findings};
@@ -151,6 +152,7 @@ pub struct Store {
     tables: Tables,
     fresh_runs: Vec<Run>,
     catalogue: SharedCatalogue,
+    annotations: SharedAnnotations,
     files: Option<Files>,
     active: Arc<Memtable>,
     frozen: Option<Frozen>,
@@ -263,6 +265,7 @@ impl Store {
             base: self.base.clone(),
             horizon_ms: self.horizon_ms,
             catalogue: self.catalogue.clone(),
+            annotations: self.annotations.clone(),
             damage: self.manifest.damage.clone(),
             findings: self.findings.clone(),
             _epochs: vec![self.sweeping.epoch()],
@@ -291,6 +294,11 @@ impl Store {
     pub fn other_family(&self, stream: &Stream) -> Option<Family> {
         let family = self.catalogue.read().family(&stream.labels.series_id())?;
         (family != stream.kind.family()).then_some(family)
+    }
+
+    /// What metrics mean, and exemplars, for looking from any thread.
+    pub fn annotations(&self) -> &SharedAnnotations {
+        &self.annotations
     }
 
     /// How many points are held; one that stands in several blocks, before they are merged, counts each time.

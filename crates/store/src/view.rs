@@ -11,6 +11,7 @@ use std::sync::Arc;
 use shoal_merge::{Digest, order};
 use shoal_model::{Family, Kind, Labels, Matcher, Point, Writer, time};
 
+use crate::annotations::{Annotations, SharedAnnotations};
 use crate::base::Base;
 use crate::block::{ShardDigests, ShardMix};
 use crate::catalogue::{SeriesEntry, SharedCatalogue};
@@ -29,6 +30,7 @@ pub struct View {
     pub(crate) base: Base,
     pub(crate) horizon_ms: i64,
     pub(crate) catalogue: SharedCatalogue,
+    pub(crate) annotations: SharedAnnotations,
     pub(crate) damage: DamageMarks,
     pub(crate) findings: Findings,
     /// Keep the places of streams that this view can see from being given to others.
@@ -85,6 +87,11 @@ pub struct StreamRead {
 }
 
 impl View {
+    /// What metrics mean, and exemplars, as they are now.
+    pub fn annotations(&self) -> std::sync::RwLockReadGuard<'_, Annotations> {
+        self.annotations.read()
+    }
+
     /// Adds a stream's points within a range of milliseconds, in order of time. Below the horizon a counter has
     /// its greatest point only, and other streams have none. On an error what is whole was added.
     pub fn read(

@@ -88,7 +88,7 @@ impl Intake {
 
 impl Charge {
     /// More of the body has arrived; false where the budget has no room for it.
-    fn arrive(&self, bytes: usize) -> bool {
+    pub(super) fn arrive(&self, bytes: usize) -> bool {
         let arrived = self.arrived.fetch_add(bytes, Ordering::Relaxed) + bytes;
         let beyond = arrived.saturating_sub(self.taken.load(Ordering::Relaxed));
         if beyond == 0 {

@@ -102,14 +102,16 @@ async fn export(
     request: ExportMetricsServiceRequest,
     acks: Acks,
 ) -> Result<Exported, ExportError> {
-    let Translated { parts, bases, data_points, refused: untranslated } = otlp::translate(request);
+    let rules = context.about.rules();
+    let Translated { parts, bases, notes, data_points, refused: untranslated } =
+        otlp::translate(request, rules.now_ms);
     let mut refused = Refused::default();
     for otlp::Refused { data_points, word, reason } in untranslated {
         context.refusals.refuse(Door::Otlp, word, data_points as u64);
         refused.untranslated += data_points;
         refused.first_reason.get_or_insert(reason);
     }
-    let Admitted { mut batch, mut places, refused: unfit } = context.about.rules().admit(parts)?;
+    let Admitted { mut batch, mut places, refused: unfit } = rules.admit(parts)?;
     for point in unfit {
         refused.note(context, point.stream, point.reason.word(), || point.reason.to_string());
     }
@@ -117,10 +119,7 @@ async fn export(
         batch.streams.push(base);
         places.push(place);
     }
-    let Written { receipt, clashes } = match batch.streams.is_empty() {
-        true => Written::default(),
-        false => context.engine.write(batch, acks).await?,
-    };
+    let Written { receipt, clashes } = context.engine.write_noted(batch, notes, acks).await?;
     for clash in clashes {
         let place = places.get(clash.stream).copied().unwrap_or(NO_DATA_POINT);
         refused.note(context, place, "family", || clash.reason);

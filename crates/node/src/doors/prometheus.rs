@@ -1,6 +1,7 @@
 //! The Prometheus HTTP API. Each handler reads its parameters, works on one moment's state on a thread of its
 //! own, and answers in Prometheus' form. What a client no longer waits for is given up.
 
+mod annotations;
 mod empty;
 mod federate;
 mod json;
@@ -35,8 +36,8 @@ pub(super) fn routes() -> Router<Context> {
         .route("/api/v1/label/{name}/values", get(series::label_values))
         .route("/api/v1/format_query", get(empty::format_query).post(empty::format_query))
         .route("/api/v1/parse_query", get(empty::parse_query).post(empty::parse_query))
-        .route("/api/v1/query_exemplars", get(empty::exemplars).post(empty::exemplars))
-        .route("/api/v1/metadata", get(empty::metadata))
+        .route("/api/v1/query_exemplars", get(annotations::exemplars).post(annotations::exemplars))
+        .route("/api/v1/metadata", get(annotations::metadata))
         .route("/api/v1/rules", get(empty::rules))
         .route("/api/v1/alerts", get(empty::alerts))
         .route("/api/v1/targets", get(targets::targets))

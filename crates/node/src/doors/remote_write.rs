@@ -3,15 +3,18 @@
 
 mod rows;
 
+use std::sync::Arc;
+
 use axum::body::Bytes;
-use axum::extract::State;
+use axum::extract::{Extension, State};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use shoal_model::Writer;
 use shoal_proto::header as own_header;
 use shoal_proto::remote_write::{self, Columns, Malformed};
-use shoal_replication::{Acks, Receipt};
+use shoal_replication::{Acks, Receipt, SubmitError};
 
+use super::intake::Charge;
 use super::refusals::Door;
 use super::{Context, http, import};
 use rows::Tally;
@@ -40,7 +43,12 @@ struct Asked {
 }
 
 /// The door.
-pub(super) async fn write(State(context): State<Context>, headers: HeaderMap, body: Bytes) -> Response {
+pub(super) async fn write(
+    State(context): State<Context>,
+    Extension(charge): Extension<Arc<Charge>>,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Response {
     let asked = match Asked::read(&headers) {
         Ok(asked) => asked,
         Err((status, text)) => {
@@ -49,7 +57,7 @@ pub(super) async fn write(State(context): State<Context>, headers: HeaderMap, bo
         }
     };
     let mut tally = Tally::default();
-    let mut response = take(&context, &asked, &body, &mut tally).await;
+    let mut response = take(&context, &asked, &charge, &body, &mut tally).await;
     tally.refused.iter().for_each(|(reason, points)| {
         context.refusals.refuse(Door::RemoteWrite, reason, *points);
     });
@@ -64,14 +72,25 @@ pub(super) async fn write(State(context): State<Context>, headers: HeaderMap, bo
     response
 }
 
-async fn take(context: &Context, asked: &Asked, body: &[u8], tally: &mut Tally) -> Response {
-    let mut unpacked = Vec::new();
-    let columns = match decode(asked.version, body, &mut unpacked) {
+async fn take(context: &Context, asked: &Asked, charge: &Charge, body: &[u8], tally: &mut Tally) -> Response {
+    let mut refuse = |malformed: Malformed| {
+        tally.refuse("syntax", 1, || malformed.to_string());
+        http::error(StatusCode::BAD_REQUEST, "bad_data", &malformed.to_string())
+    };
+    let length = match remote_write::unpacked_len(body) {
+        Ok(length) => length,
+        Err(malformed) => return refuse(malformed),
+    };
+    if !charge.arrive(length) {
+        return import::write_error(&SubmitError::Busy.into());
+    }
+    let unpacked = match remote_write::unpack(body) {
+        Ok(unpacked) => unpacked,
+        Err(malformed) => return refuse(malformed),
+    };
+    let columns = match decode(asked.version, &unpacked) {
         Ok(columns) => columns,
-        Err(malformed) => {
-            tally.refuse("syntax", 1, || malformed.to_string());
-            return http::error(StatusCode::BAD_REQUEST, "bad_data", &malformed.to_string());
-        }
+        Err(malformed) => return refuse(malformed),
     };
     match rows::write(context, asked.writer, &columns, asked.acks, tally).await {
         Ok(receipt) => stored(receipt, tally),
@@ -79,8 +98,7 @@ async fn take(context: &Context, asked: &Asked, body: &[u8], tally: &mut Tally) 
     }
 }
 
-fn decode<'a>(version: Version, body: &[u8], unpacked: &'a mut Vec<u8>) -> Result<Columns<'a>, Malformed> {
-    remote_write::unpack(body, unpacked)?;
+fn decode(version: Version, unpacked: &[u8]) -> Result<Columns<'_>, Malformed> {
     match version {
         Version::V1 => remote_write::decode_v1(unpacked),
         Version::V2 => remote_write::decode_v2(unpacked),

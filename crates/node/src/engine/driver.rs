@@ -8,14 +8,14 @@ use std::time::Duration;
 use anyhow::{Context, bail};
 use shoal_model::{Batch, Family, Stream};
 use shoal_replication::{Acks, Class, Done, Event, Readiness, Replica, Ticket};
-use shoal_store::{FrameId, KnownPoints, SnapshotSize, SyncJob};
+use shoal_store::{FrameId, KnownPoints, Record, SnapshotSize, SyncJob};
 use shoal_transport::{Arrival, Mesh};
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::{Instant, sleep_until};
 
 use super::{
-    Command, FamilyClash, Placed, ReadError, Snapshot, Status, TOKEN_WAIT, TakeSnapshotError, Wiring,
-    WriteError, WriteReply, Written, phase,
+    Command, FamilyClash, Placed, ReadError, Records, Snapshot, Status, TOKEN_WAIT, TakeSnapshotError,
+    Wiring, WriteError, WriteReply, Written, phase,
 };
 use crate::doors::wall_ms;
 
@@ -211,10 +211,10 @@ impl Driver {
     fn obey(&mut self, command: Command) {
         // Whoever asked may have gone away meanwhile: then the answer is dropped.
         match command {
-            Command::Write { batch, acks, reply } => self.write(batch, acks, reply),
+            Command::Write { batch, notes, acks, reply } => self.write(batch, &notes, acks, reply),
             Command::Place { streams, reply } => drop(reply.send(self.place(&streams))),
-            Command::WriteKnown { revision, known, acks, reply } => {
-                self.write_known(revision, &known, acks, reply);
+            Command::WriteKnown { revision, known, notes, acks, reply } => {
+                self.write_known(revision, &known, &notes, acks, reply);
             }
             Command::Snapshot { tokens, reply } => {
                 self.waiting.push(Waiting { tokens, until: Instant::now() + TOKEN_WAIT, reply });
@@ -233,27 +233,34 @@ impl Driver {
         }
     }
 
-    fn write(&mut self, mut batch: Batch, acks: Acks, reply: WriteReply) {
+    fn write(&mut self, mut batch: Batch, notes: &Records, acks: Acks, reply: WriteReply) {
         let clashes = self.take_out_clashes(&mut batch);
-        if batch.streams.is_empty() {
+        if batch.streams.is_empty() && notes.is_empty() {
             drop(reply.send(Ok(Written { receipt: None, clashes })));
             return;
         }
         let now = self.now();
-        match self.replica.submit(now, &batch, acks) {
+        match self.replica.submit_noted(now, &batch, &records(notes), acks) {
             Ok(ticket) => drop(self.writes.insert(ticket, (clashes, reply))),
             Err(error) => drop(reply.send(Err(error.into()))),
         }
     }
 
-    fn write_known(&mut self, revision: u64, known: &KnownPoints, acks: Acks, reply: WriteReply) {
+    fn write_known(
+        &mut self,
+        revision: u64,
+        known: &KnownPoints,
+        notes: &Records,
+        acks: Acks,
+        reply: WriteReply,
+    ) {
         let current = self.replica.store().catalogue().read().revision();
         if revision != current {
             drop(reply.send(Err(WriteError::Outdated(current))));
             return;
         }
         let now = self.now();
-        match self.replica.submit_known(now, known, acks) {
+        match self.replica.submit_known(now, known, &records(notes), acks) {
             Ok(ticket) => drop(self.writes.insert(ticket, (Vec::new(), reply))),
             Err(error) => drop(reply.send(Err(error.into()))),
         }
@@ -366,6 +373,10 @@ impl Driver {
             }
         }
     }
+}
+
+fn records(notes: &Records) -> Vec<Record<'_>> {
+    notes.iter().map(|(tag, body)| Record { tag: *tag, body }).collect()
 }
 
 fn clash(stream: &Stream, family: Family) -> String {

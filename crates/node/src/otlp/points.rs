@@ -2,11 +2,11 @@
 
 use opentelemetry_proto::tonic::metrics::v1::number_data_point::Value;
 use opentelemetry_proto::tonic::metrics::v1::{
-    AggregationTemporality, DataPointFlags, Gauge, Histogram, HistogramDataPoint, NumberDataPoint, Sum,
-    Summary, SummaryDataPoint,
+    AggregationTemporality, DataPointFlags, Exemplar, Gauge, Histogram, HistogramDataPoint, NumberDataPoint,
+    Sum, Summary, SummaryDataPoint, exemplar,
 };
 use shoal_model::time::delta_time;
-use shoal_model::{Kind, LabelError, Point, Stream, StreamPoints, Writer, stale};
+use shoal_model::{Kind, LabelError, Labels, Point, Stream, StreamPoints, Writer, stale};
 
 use super::Translated;
 use super::labels::{Pairs, Target, series};
@@ -62,7 +62,7 @@ impl Points<'_> {
                 time: when.time_ms(),
                 is_base: false,
             };
-            self.put_or_refuse(place, |points| points.put(place, axis, name, &pairs, None, value));
+            self.put_or_refuse(place, |points| points.put(place, axis, name, &pairs, None, value).map(drop));
         }
     }
 
@@ -80,7 +80,9 @@ impl Points<'_> {
             };
             let pairs = self.target.labels(&point.attributes);
             self.put_total(place, axis, when, |points, axis| {
-                points.put(place, axis, name, &pairs, None, value)
+                let labels = points.put(place, axis, name, &pairs, None, value)?;
+                points.exemplify(&labels, &point.exemplars, |_| true);
+                Ok(())
             });
         }
     }
@@ -137,7 +139,7 @@ impl Points<'_> {
                 quantile_values.iter().try_for_each(|quantile| {
                     let extra = ("quantile", quantile.quantile.to_string());
                     let extra = Some((extra.0, extra.1.as_str()));
-                    points.put(place, level, name, &pairs, extra, quantile.value)
+                    points.put(place, level, name, &pairs, extra, quantile.value).map(drop)
                 })
             });
         }
@@ -153,15 +155,19 @@ impl Points<'_> {
         point: &HistogramDataPoint,
     ) -> Result<(), LabelError> {
         let bucket = format!("{name}_bucket");
-        let mut below = 0;
+        let (mut below, mut above) = (0, f64::NEG_INFINITY);
         for (bound, count) in point.explicit_bounds.iter().zip(&point.bucket_counts) {
             below += count;
-            self.put(place, axis, &bucket, pairs, Some(("le", &bound.to_string())), below as f64)?;
+            let le = Some(("le", &*bound.to_string()));
+            let labels = self.put(place, axis, &bucket, pairs, le, below as f64)?;
+            self.exemplify(&labels, &point.exemplars, |value| above < value && value <= *bound);
+            above = *bound;
         }
-        self.put(place, axis, &bucket, pairs, Some(("le", "+Inf")), point.count as f64)?;
+        let labels = self.put(place, axis, &bucket, pairs, Some(("le", "+Inf")), point.count as f64)?;
+        self.exemplify(&labels, &point.exemplars, |value| value > above);
         self.put(place, axis, &format!("{name}_count"), pairs, None, point.count as f64)?;
         match point.sum {
-            Some(sum) => self.put(place, axis, &format!("{name}_sum"), pairs, None, sum),
+            Some(sum) => self.put(place, axis, &format!("{name}_sum"), pairs, None, sum).map(drop),
             None => Ok(()),
         }
     }
@@ -231,7 +237,7 @@ impl Points<'_> {
         pairs: &Pairs,
         extra: Option<(&str, &str)>,
         value: f64,
-    ) -> Result<(), LabelError> {
+    ) -> Result<Labels, LabelError> {
         let Axis { kind, writer, time, is_base } = axis;
         let labels = series(name, pairs, extra)?;
         if is_base && kind == Kind::Counter && value != 0.0 {
@@ -240,9 +246,34 @@ impl Points<'_> {
             let stream = Stream { labels: labels.clone(), writer, kind: Kind::Delta };
             self.out.bases.push((place, StreamPoints { stream, points: vec![Point::new(time, -value)] }));
         }
-        let stream = Stream { labels, writer, kind };
+        let stream = Stream { labels: labels.clone(), writer, kind };
         self.out.parts.push((place, StreamPoints { stream, points: vec![Point::new(time, value)] }));
-        Ok(())
+        Ok(labels)
+    }
+
+    /// Takes a series' exemplars, with the trace that each belongs to.
+    fn exemplify(&mut self, labels: &Labels, exemplars: &[Exemplar], is_own: impl Fn(f64) -> bool) {
+        for exemplar in exemplars {
+            let value = match exemplar.value {
+                Some(exemplar::Value::AsDouble(value)) => value,
+                Some(exemplar::Value::AsInt(value)) => value as f64,
+                None => continue,
+            };
+            if is_own(value) {
+                let mut pairs = Pairs::new();
+                for (name, id) in [("trace_id", &exemplar.trace_id), ("span_id", &exemplar.span_id)] {
+                    if !id.is_empty() {
+                        pairs.insert(name.to_owned(), id.iter().map(|byte| format!("{byte:02x}")).collect());
+                    }
+                }
+                self.out.notes.exemplify(shoal_store::Exemplar {
+                    time_ms: (exemplar.time_unix_nano / 1_000_000) as i64,
+                    series: labels.series_id(),
+                    value_bits: value.to_bits(),
+                    labels: pairs.into_iter().collect(),
+                });
+            }
+        }
     }
 }
 

@@ -13,9 +13,13 @@ use opentelemetry_proto::tonic::metrics::v1::{
 use opentelemetry_proto::tonic::resource::v1::Resource;
 use shoal_model::{Kind, Point, is_stale, time};
 
-use super::*;
+use super::{translate as translate_at, *};
 
 const SECOND: u64 = 1_000_000_000;
+
+fn translate(request: ExportMetricsServiceRequest) -> Translated {
+    translate_at(request, 1_000)
+}
 
 fn attribute(key: &str, value: &str) -> KeyValue {
     let value = Some(AnyValue { value: Some(Any::StringValue(value.to_owned())) });

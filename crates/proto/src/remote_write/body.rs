@@ -4,14 +4,18 @@ use shoal_model::limits::REQUEST_BYTES_MAX;
 
 use super::Malformed;
 
-/// Unpacks a snappy block into `out`, which keeps its memory for the next one.
-pub fn unpack(body: &[u8], out: &mut Vec<u8>) -> Result<(), Malformed> {
-    let length = snap::raw::decompress_len(body)?;
-    if length > REQUEST_BYTES_MAX {
-        return Err(Malformed::TooLong(length));
+/// How long a snappy block says that it is once it is unpacked; it cannot become longer.
+pub fn unpacked_len(body: &[u8]) -> Result<usize, Malformed> {
+    match snap::raw::decompress_len(body)? {
+        length @ ..=REQUEST_BYTES_MAX => Ok(length),
+        length => Err(Malformed::TooLong(length)),
     }
-    out.resize(length, 0);
-    let written = snap::raw::Decoder::new().decompress(body, out)?;
+}
+
+/// Unpacks a snappy block.
+pub fn unpack(body: &[u8]) -> Result<Vec<u8>, Malformed> {
+    let mut out = vec![0; unpacked_len(body)?];
+    let written = snap::raw::Decoder::new().decompress(body, &mut out)?;
     out.truncate(written);
-    Ok(())
+    Ok(out)
 }

@@ -163,3 +163,14 @@ proptest! {
         prop_assert_eq!(parse_series(&format!("{{\"m.x\",{}}}", text.join(","))), labels.map_err(SelectorError::from));
     }
 }
+
+#[test]
+fn every_selector_of_an_expression_is_found() {
+    let expr = crate::parse("sum(rate(a{x=\"1\"}[5m])) / b + max_over_time(c[1h:1m])").unwrap();
+    let found: Vec<String> = selectors_of(&expr)
+        .unwrap()
+        .iter()
+        .map(|matchers| matchers.iter().map(Matcher::value).collect::<Vec<_>>().join(" "))
+        .collect();
+    assert_eq!(found, ["a 1", "b", "c"]);
+}

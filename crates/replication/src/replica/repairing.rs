@@ -324,6 +324,11 @@ impl Replica {
         repair.windows = terms.windows.iter().copied().filter(is_concerned).collect();
         if repair.owes {
             self.keep_members();
+            if let Some(notes) = terms.notes.as_ref().filter(|notes| notes.id().origin == repair.loan)
+                && let Err(error) = self.store.restore(notes)
+            {
+                tracing::warn!(%error, "what a lender knows of metrics could not be stored");
+            }
             self.store.incur(&terms.frontier);
         }
         let windows = repair.windows.iter().copied().collect();

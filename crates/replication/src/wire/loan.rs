@@ -47,6 +47,8 @@ pub struct Terms {
     pub damaged: Vec<i64>,
     /// The members' records.
     pub members: Vec<Bytes>,
+    /// What is told beside points, if that fits a frame.
+    pub notes: Option<Frame>,
 }
 
 /// A lender's answer.
@@ -147,7 +149,7 @@ impl Lend {
     pub(super) fn take(body: &Bytes) -> Result<Self, WireError> {
         let mut reader = Reader::new(body);
         Ok(match reader.u8()? {
-            VIEW => Lend::View(Terms::take(&mut reader)?),
+            VIEW => Lend::View(Terms::take(body, &mut reader)?),
             NAMES => Lend::Names(Chunk::decode(reader.block()?)?),
             DIGESTS => Lend::Digests { window: reader.u64()? as i64, digests: take_digests(&mut reader)? },
             POINTS => {
@@ -177,9 +179,10 @@ impl Terms {
         }
         put_varint(out, self.members.len() as u64);
         self.members.iter().for_each(|member| put_block(out, member));
+        put_block(out, self.notes.as_ref().map_or(&[], |notes| notes.bytes()));
     }
 
-    fn take(reader: &mut Reader<'_>) -> Result<Self, WireError> {
+    fn take(body: &Bytes, reader: &mut Reader<'_>) -> Result<Self, WireError> {
         let frontier = Frontier::from_entries(take_heads(reader)?);
         let horizon_ms = reader.u64()? as i64;
         let streams = reader.varint32()?;
@@ -190,7 +193,11 @@ impl Terms {
         }
         let member = |_| Ok(Bytes::copy_from_slice(reader.block()?));
         let members = (0..count).map(member).collect::<Result<_, Malformed>>()?;
-        Ok(Self { frontier, horizon_ms, streams, windows, damaged, members })
+        let notes = match reader.block()? {
+            [] => None,
+            bytes => Some(Frame::decode(body.slice_ref(bytes))?),
+        };
+        Ok(Self { frontier, horizon_ms, streams, windows, damaged, members, notes })
     }
 }
 
@@ -208,4 +215,69 @@ fn take_digests(reader: &mut Reader<'_>) -> Result<ShardDigests, Malformed> {
         shard.0 = u128::from_le_bytes(reader.array()?);
     }
     Ok(ShardDigests::from_shards(shards))
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use shoal_model::Origin;
+    use shoal_store::{FrameId, Header, Record, Shards, Tag};
+
+    use super::super::Message;
+    use super::*;
+
+    const LOAN: Origin = Origin([3; 16]);
+
+    fn frame(body: &[u8]) -> Frame {
+        let header = Header { id: FrameId { origin: LOAN, seq: 1 }, table_len: 2, points: 0 };
+        Frame::encode(header, &[Record { tag: Tag::METADATA, body }]).unwrap()
+    }
+
+    proptest! {
+        #[test]
+        fn asks_and_answers_round_trip(number: u32, window: i64, seq: u64, body in prop::collection::vec(any::<u8>(), 1..40)) {
+            let mut shards = Shards::default();
+            shards.insert(7);
+            let from = Cursor { number, skip: 3 };
+            let have = [(number, u128::from(seq) << 70)].into();
+            let want = Want { window, shards, from, have };
+            let asks = [Ask::View, Ask::Names { first: number }, Ask::Digests { window }, Ask::Points(want), Ask::Nothing];
+            for ask in asks {
+                let message = Message::Ask { loan: LOAN, ask };
+                prop_assert_eq!(Message::decode(&message.encode()), Ok(message));
+            }
+            let mut digests = Box::new([Digest::default(); 256]);
+            digests[9] = Digest(u128::from(seq));
+            let terms = Terms {
+                frontier: Frontier::from_entries([(LOAN, seq)]),
+                horizon_ms: window,
+                streams: number,
+                windows: vec![window, i64::MIN],
+                damaged: vec![1],
+                members: vec![Bytes::from(body.clone())],
+                notes: Some(frame(&body)),
+            };
+            let lends = [
+                Lend::View(terms.clone()),
+                Lend::View(Terms { notes: None, ..terms }),
+                Lend::Names(Chunk { origin: LOAN, first: 1, streams: vec![] }),
+                Lend::Digests { window, digests: ShardDigests::from_shards(digests) },
+                Lend::Points { window, from, next: Some(from), frame: Some(frame(&body)) },
+                Lend::Points { window, from, next: None, frame: None },
+                Lend::Refused,
+            ];
+            for lend in lends {
+                let message = Message::Lend { loan: LOAN, lend: Box::new(lend) };
+                prop_assert_eq!(Message::decode(&message.encode()), Ok(message));
+            }
+        }
+
+        #[test]
+        fn hostile_answers_never_panic(kind in 0_u8..7, bytes in prop::collection::vec(any::<u8>(), 0..90)) {
+            for message in [7, 8] {
+                let loan = if message == 8 { [vec![0], LOAN.0.to_vec()].concat() } else { LOAN.0.to_vec() };
+                let _ = Message::decode(&[vec![message], loan, vec![kind], bytes.clone()].concat().into());
+            }
+        }
+    }
 }

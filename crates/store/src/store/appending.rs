@@ -74,6 +74,7 @@ impl Store {
         self.write_frame(&frame)?;
         let members = records.iter().filter(|record| record.tag == Tag::MEMBER);
         self.members.extend(members.map(|record| Bytes::copy_from_slice(record.body)));
+        records.iter().for_each(|record| self.join_annotations(id, record));
         let mut points = known.points.iter();
         for (place, count) in &known.streams {
             let own = points.by_ref().take(*count as usize);
@@ -199,12 +200,20 @@ impl Store {
                     }
                 }
                 Ok((Tag::MEMBER, body)) => members.push(Bytes::copy_from_slice(body)),
-                Ok(_) => {}
+                Ok((tag, body)) => self.join_annotations(frame.id(), &Record { tag, body }),
                 Err(error) => self.note_unreadable(frame.id(), &error),
             }
         }
         self.members.extend(members.iter().cloned());
         members
+    }
+
+    fn join_annotations(&mut self, id: FrameId, record: &Record<'_>) {
+        if matches!(record.tag, Tag::METADATA | Tag::EXEMPLARS)
+            && let Err(error) = self.annotations.clone().write().join(record)
+        {
+            self.note_unreadable(id, &error);
+        }
     }
 
     /// A number that the frame does not vouch for is an error, whatever this node happens to know of it.

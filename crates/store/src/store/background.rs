@@ -400,6 +400,7 @@ impl Store {
             disk: Arc::clone(&self.disk),
             memtable: MemtableView::new(&frozen.table),
             catalogue: self.catalogue.clone(),
+            annotations: self.annotations.clone(),
             catalogue_file: catalogue,
             table_file: tables,
             runs: std::mem::take(&mut self.fresh_runs),

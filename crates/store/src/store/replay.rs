@@ -10,6 +10,7 @@ use shoal_merge::Frontier;
 use shoal_model::Origin;
 
 use super::{Files, Hole, Options, Store, background};
+use crate::annotations::{Annotations, SharedAnnotations};
 use crate::base::Base;
 use crate::block::{self, Block, BlockError};
 use crate::catalogue::{CatalogueFile, SharedCatalogue};
@@ -69,6 +70,7 @@ impl Store {
             tables,
             fresh_runs: Vec::new(),
             catalogue: SharedCatalogue::new(catalogue),
+            annotations: SharedAnnotations::new(Annotations::load(&*disk)?),
             files: Some(Files { catalogue: catalogue_file, tables: table_file }),
             active: Arc::new(Memtable::default()),
             frozen: None,

@@ -1,5 +1,5 @@
 //! The calls that need no series: formatting, the build, and valid empty answers for what does not exist here
-//! (rules, alerts, exemplars, metadata).
+//! (rules, alerts).
 
 use axum::extract::State;
 use axum::response::Response;
@@ -27,16 +27,6 @@ fn parsed(params: &Params, show: impl FnOnce(&shoal_query::Expr) -> Json) -> Res
         Ok(json::plain(&show(&expr)))
     };
     shown().unwrap_or_else(Refusal::into_response)
-}
-
-/// `/api/v1/query_exemplars`: none are kept, but the query has to be one.
-pub(super) async fn exemplars(params: Params) -> Response {
-    parsed(&params, |_| json!([]))
-}
-
-/// `/api/v1/metadata`: none is kept.
-pub(super) async fn metadata() -> Response {
-    json::plain(&json!({}))
 }
 
 /// `/api/v1/rules`: there are none.

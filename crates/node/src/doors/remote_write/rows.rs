@@ -3,15 +3,15 @@
 
 use std::collections::BTreeMap;
 
-use shoal_model::{Kind, Stream, Writer};
+use shoal_model::{Kind, Point, Stream, Writer};
 use shoal_proto::remote_write::{self, Columns};
 use shoal_replication::{Acks, Receipt};
-use shoal_store::KnownPoints;
+use shoal_store::{Exemplar, KnownPoints};
 
 use crate::admission::Rules;
-use crate::doors::Context;
 use crate::doors::known::Key;
-use crate::engine::{Placed, WriteError};
+use crate::doors::{Context, Door};
+use crate::engine::{Notes, Placed, WriteError};
 
 /// How often places are looked up because the catalogue changed between looking and writing.
 const LOOKUPS_MAX: usize = 3;
@@ -88,10 +88,11 @@ async fn write_once(
 ) -> Result<Option<Receipt>, WriteError> {
     let targets = find(context, writer, columns).await?;
     let known = targets.sort(columns, context.about.rules(), tally);
-    if known.points.is_empty() {
+    let notes = notes(context, columns, tally);
+    if known.points.is_empty() && notes.is_empty() {
         return Ok(None);
     }
-    Ok(context.engine.write_known(targets.revision, known, acks).await?.receipt)
+    Ok(context.engine.write_known(targets.revision, known, notes, acks).await?.receipt)
 }
 
 /// Finds each row's stream by its bytes; those that are new to this door are parsed, and looked up by the engine.
@@ -198,6 +199,53 @@ impl Targets {
         tally.refuse("histogram", columns.histograms, || "native histograms are not kept".to_owned());
         known
     }
+}
+
+/// What the request tells beside its points. An exemplar that is refused is counted, and no reason to refuse more.
+fn notes(context: &Context, columns: &Columns<'_>, tally: &mut Tally) -> Notes {
+    let (rules, mut notes) = (context.about.rules(), Notes::default());
+    let labels = |row: u32| {
+        let row = columns.series.get(row as usize)?;
+        Some(remote_write::labels(columns.labels(row), context.about.replica_label.as_deref()).ok()?.0)
+    };
+    for row in &columns.metadata {
+        let family = match row.family {
+            Ok(family) => Some(family.to_owned()),
+            Err(series) => labels(series).map(|labels| family(labels.metric(), row.kind).to_owned()),
+        };
+        if let Some(family) = family.filter(|family| !family.is_empty()) {
+            notes.describe(
+                &family,
+                u8::try_from(row.kind).unwrap_or_default(),
+                row.help,
+                row.unit,
+                rules.now_ms,
+            );
+        }
+    }
+    for row in &columns.exemplars {
+        let point = Point::new(row.time_ms, row.value);
+        let series = labels(row.series).filter(|_| rules.judge(Kind::Sample, &point).is_none());
+        let pairs = row.labels.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+        let exemplar = series.map(|labels| Exemplar {
+            time_ms: row.time_ms,
+            series: labels.series_id(),
+            value_bits: row.value.to_bits(),
+            labels: pairs.collect(),
+        });
+        if exemplar.is_some_and(|exemplar| notes.exemplify(exemplar)) {
+            tally.exemplars += 1;
+        } else {
+            context.refusals.refuse(Door::RemoteWrite, "exemplar", 1);
+        }
+    }
+    notes
+}
+
+/// The family of a metric that is one series of a histogram or summary, as remote write numbers types.
+fn family(metric: &str, kind: u64) -> &str {
+    let suffixes: &[&str] = if matches!(kind, 3..=5) { &["_bucket", "_count", "_sum"] } else { &[] };
+    suffixes.iter().find_map(|suffix| metric.strip_suffix(suffix)).unwrap_or(metric)
 }
 
 /// The writer that a replica of a server is, alike on every node.
