@@ -380,7 +380,11 @@ impl Replica {
     pub(super) fn take_compared(&mut self, now: Duration, compared: Compared) {
         let Compared { loan, pinned, wants } = compared;
         let Some(repair) = self.repairs.current.take_if(|repair| repair.loan == loan) else { return };
-        let repair = Repair { wants: wants.into(), pinned: Some(pinned), ..repair };
+        let repair = Repair {
+            wants: if shoal_merge::Mutant::DebtPaidUnseen.is_on() { VecDeque::new() } else { wants.into() },
+            pinned: Some(pinned),
+            ..repair
+        };
         self.next_want(now, repair);
     }
 
