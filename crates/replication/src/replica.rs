@@ -196,6 +196,7 @@ pub struct Replica {
     timed_at: Duration,
     /// The wall clock as the driver told it last: it may have been set since the life began.
     clock_ms: i64,
+    history: retiring::History,
     /// Origins that are over, as of the last look.
     retired: BTreeSet<Origin>,
     rng: SmallRng,
@@ -232,6 +233,7 @@ impl Replica {
             repairs: Default::default(),
             jobs: VecDeque::new(),
             clock_ms,
+            history: Default::default(),
             retired: BTreeSet::new(),
             timed_at: Duration::ZERO,
             transmits: VecDeque::new(),

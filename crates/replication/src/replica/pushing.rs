@@ -8,6 +8,7 @@ use shoal_model::{NodeId, Origin};
 use shoal_store::{Chunk, Frame, FrameId, Store};
 
 use super::Replica;
+use super::retiring::HISTORY;
 use crate::limits::PULL_BYTES;
 use crate::wire::{Have, Message};
 
@@ -107,6 +108,10 @@ impl Replica {
                 seq: entry.seq,
                 table_len: entry.table_len,
             });
+            if origin == HISTORY {
+                gone.extend(self.lacks_history(reach.seq).then_some(origin));
+                continue;
+            }
             if self.store.is_gone(FrameId { origin, seq: reach.seq + 1 }) {
                 gone.push(origin);
                 continue;

@@ -14,6 +14,7 @@ use shoal_store::pinned::BELOW_HORIZON;
 use shoal_store::windows::window_of;
 use shoal_store::{Chunk, Cursor, Damage, Frame, Pinned, Settlement, StoreError, Want};
 
+use super::retiring::HISTORY;
 use super::{Event, Readiness, Replica};
 use crate::job::{CompareJob, Compared, Job, Points};
 use crate::limits::{LEND_PATIENCE, LEND_REPEAT, LENDER_REST, PAUSE_MAX, ROUNDS};
@@ -298,11 +299,15 @@ impl Replica {
         if !self.is_credible(repair.lender, terms.frontier.iter()) {
             return self.give_up(now, repair, "the lender claims frames of ours that we never wrote");
         }
+        self.retire_with(&terms.frontier);
         let owed = self.store.debt().map(|debt| debt.frontier.clone()).unwrap_or_default();
         let mut needed = self.repairs.needed.as_ref().map(|(_, needed)| needed).cloned().unwrap_or_default();
         for origin in &self.retired {
             needed.remove(*origin);
         }
+        // A lender that has let go of less holds itself what the history stands for.
+        let history = owed.get(HISTORY).max(needed.get(HISTORY));
+        terms.frontier.merge(&Frontier::from_entries([(HISTORY, history)]));
         if !terms.frontier.covers(&owed) || repair.owes && !terms.damaged.is_empty() {
             self.repairs.short += 1;
             // Nobody in reach has it: it is lost, and named as such, as a hole or as damage.

@@ -25,7 +25,7 @@ impl Replica {
             self.compare(now);
             self.forget_the_long_unseen(now);
             self.end_idle_loans(now);
-            self.retire_origins();
+            self.retire_origins(now);
         }
         self.run_repair(now);
         self.settle(now);

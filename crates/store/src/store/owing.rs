@@ -100,14 +100,20 @@ impl Store {
     }
 
     /// Forgets an origin that is over, all of whose points are below the horizon: it reads as nothing applied.
-    pub fn retire(&mut self, origin: Origin) {
+    /// In its place stands `history`, an origin that has no frames, at `at` or beyond.
+    pub fn retire(&mut self, origin: Origin, history: Origin, at: u64) {
+        let history = Frontier::from_entries([(history, at)]);
         let frozen = self.frozen.as_mut().map(|frozen| &mut frozen.applied);
         let debt = self.manifest.debt.as_mut().map(|debt| &mut debt.frontier);
         let known = [&mut self.applied, &mut self.synced].into_iter().chain(&mut self.syncing);
         known.chain(frozen).chain(debt).for_each(|known| {
             known.remove(origin);
+            known.merge(&history);
         });
-        self.manifest.applied.retain(|(known, _)| *known != origin);
+        let mut applied = Frontier::from_entries(self.manifest.applied.iter().copied());
+        applied.remove(origin);
+        applied.merge(&history);
+        self.manifest.applied = applied.iter().collect();
         self.holes.retain(|id, _| id.origin != origin);
         self.ended.insert(origin);
         self.background.manifest_is_old = true;

@@ -5,7 +5,7 @@ use shoal_store::Disk;
 use super::*;
 
 /// Two hours in ms.
-const WINDOW_MS: i64 = 7_200_000;
+pub(super) const WINDOW_MS: i64 = 7_200_000;
 
 /// Journals that forget what was flushed.
 pub(super) fn forgetful() -> Options {
@@ -194,7 +194,7 @@ fn a_frame_that_nobody_has_is_given_up_and_what_follows_it_spreads() {
 }
 
 /// Moves a node's horizon as the clock does.
-fn pass_time(world: &mut World, n: u8, now_ms: i64) {
+pub(super) fn pass_time(world: &mut World, n: u8, now_ms: i64) {
     let now = world.now;
     while let Some(job) = world.replica(n).poll_job(now_ms) {
         world.replica(n).handle_done(now, job.run());

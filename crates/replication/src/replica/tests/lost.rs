@@ -1,6 +1,6 @@
 //! Repairs where something is lost on more than one side: they end all the same, and what is lost is named.
 
-use super::debts::{forgetful, rot_frame, write_much};
+use super::debts::{WINDOW_MS, forgetful, pass_time, rot_frame, write_much};
 use super::*;
 
 fn is_in_debt(world: &World, n: u8) -> bool {
@@ -77,4 +77,49 @@ fn of_several_lost_frames_only_those_are_given_up_that_no_member_has() {
     });
     world.run_until("all agree", World::agree);
     assert_eq!(world.replica(1).store().point_count(), 8, "all but the frame that nobody has");
+}
+
+/// What each counter had come to, summed up.
+fn total(world: &World, n: u8) -> f64 {
+    let store = world.nodes[&id(n)].replica.store();
+    let (view, catalogue) = (store.view(), store.catalogue());
+    let places = 0..catalogue.read().places();
+    let streams: Vec<_> = places.filter_map(|place| Some((place, catalogue.read().kind(place)?))).collect();
+    let reads = view.read_many(&streams, i64::MIN..=i64::MAX);
+    reads.iter().filter_map(|read| read.points.iter().map(|point| point.value).reduce(f64::max)).sum()
+}
+
+#[test]
+fn a_newcomer_learns_what_origins_left_that_no_frontier_names_any_more() {
+    let mut world = World::of_three_with(Options { retention: Duration::from_secs(3_600), ..forgetful() });
+    write_much(&mut world, 3, 10..40, 0..4);
+    world.run_until("all agree", World::agree);
+    let disk = world.node(3).disk.clone();
+    world.start(3, 2, &[1], disk);
+    world.run_until("all agree", World::agree);
+    let expected = total(&world, 1);
+    assert!(expected > 0.0);
+    let later = 48 * 3_600_000;
+    let pass_all = |world: &mut World| {
+        for n in world.nodes.keys().map(|node| node.0[0]).collect::<Vec<_>>() {
+            pass_time(world, n, later);
+        }
+    };
+    pass_all(&mut world);
+    world.run_until("all have let go", |world| {
+        world.nodes.values().all(|node| node.replica.store().applied().get(origin(3, 1)) == 0)
+    });
+    assert_eq!(total(&world, 1), expected, "totals outlive their windows");
+    // The clocks of the others may be behind for a window.
+    for n in 1..=3 {
+        pass_time(&mut world, n, later + 3 * WINDOW_MS);
+    }
+    world.run_for(Duration::from_secs(3));
+    world.start(4, 1, &[1], MemoryDisk::new());
+    world.run_until("the newcomer is in service", |world| {
+        world.nodes[&id(4)].replica.readiness() == Readiness::Ready
+    });
+    pass_time(&mut world, 4, later + 3 * WINDOW_MS);
+    world.run_until("all agree", World::agree);
+    assert_eq!(total(&world, 4), expected);
 }
