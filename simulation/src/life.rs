@@ -9,7 +9,7 @@ use std::time::Duration;
 use anyhow::Context;
 use rand::Rng;
 use rand::rngs::StdRng;
-use shoal_merge::{Digest, Frontier};
+use shoal_merge::{Digest, Frontier, Mutant};
 use shoal_model::{NodeId, Origin, Phase, Profile, Sighting};
 use shoal_replication::{Config, Replica};
 use shoal_store::{FrameId, Identity, MemoryDisk, Options, Store, SyncJob, directory};
@@ -142,6 +142,7 @@ impl Node {
         let began_ms = self.wall_ms(now, mix.lapse);
         let identity = directory::begin_life(&self.disk, began_ms, rng).context("the data directory")?;
         let origin = Origin::random(rng);
+        let origin = if Mutant::OriginReused.is_on() { Origin(identity.node.0) } else { origin };
         let opened = Store::open(Arc::new(self.disk.clone()), origin, options(mix)).context("the store")?;
         let found = Past::of(&opened.store);
         let config = Config {

@@ -15,6 +15,7 @@ pub mod digest;
 pub mod exact;
 pub mod frontier;
 pub mod lens;
+pub mod mutants;
 pub mod order;
 pub mod points;
 
@@ -27,4 +28,5 @@ pub use digest::{Digest, StreamMix};
 pub use exact::ExactSum;
 pub use frontier::{Advance, Frontier, Gap};
 pub use lens::{Greatest, Latest, WriterPoints};
+pub use mutants::Mutant;
 pub use points::PointMap;

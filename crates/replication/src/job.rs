@@ -95,7 +95,7 @@ impl LendJob {
                     horizon_ms: lender.pinned().horizon_ms(),
                     streams: lender.streams(),
                     windows: lender.pinned().windows(),
-                    damaged: lender.pinned().damaged().into_iter().collect(),
+                    damaged: lender.damaged().collect(),
                     notes: lender.notes().ok(),
                     ..terms
                 };
@@ -119,7 +119,7 @@ fn answer(lender: &Lender, ask: Ask) -> Lend {
         Ask::Points(want) => match lender.lend(&want) {
             Ok(lent) => {
                 let shoal_store::Lent { frame, next } = lent;
-                Lend::Points { window: want.window, from: want.from, next, frame }
+                Lend::Points { window: want.window, shards: want.shards, from: want.from, next, frame }
             }
             Err(error) => {
                 tracing::warn!(%error, "points that another node lacks cannot be lent");

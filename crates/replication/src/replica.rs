@@ -464,10 +464,17 @@ impl Replica {
 
     fn settle(&mut self, now: Duration) {
         let (electorate, origin) = (self.electorate(now), self.config.origin);
-        let own = self.store.held_of(origin);
+        let answers_early = shoal_merge::Mutant::AnswersBeforeSync.is_on();
+        let own = if answers_early { u64::MAX } else { self.store.held_of(origin) };
         let peers: Vec<&Peer> =
             self.peers.iter().filter(|(node, _)| self.members.counts(**node)).map(|(_, peer)| peer).collect();
-        let copies = |seq| u32::from(own >= seq) + peers.iter().filter(|peer| peer.holds(seq)).count() as u32;
+        let copies = |seq| {
+            u32::from(own >= seq)
+                + peers
+                    .iter()
+                    .filter(|peer| peer.holds(seq) || shoal_merge::Mutant::PushedCountsAsHeld.is_on())
+                    .count() as u32
+        };
         let ended = self.writes.settle(now, electorate, |seq| shoal_store::FrameId { origin, seq }, copies);
         self.events.extend(ended.into_iter().map(|(ticket, result)| Event::Written { ticket, result }));
     }

@@ -3,7 +3,7 @@
 //! shards that differ, and the lender sends the points of every other stream, as frames of the loan's own origin.
 //! What was there already is joined, so it does not matter what either side has learnt meanwhile.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use shoal_model::Origin;
@@ -39,6 +39,20 @@ impl Shards {
         self.0[usize::from(shard / 64)] |= 1 << (shard % 64);
     }
 
+    /// Appends the set.
+    pub fn put(self, out: &mut Vec<u8>) {
+        self.0.iter().for_each(|bits| out.extend_from_slice(&bits.to_le_bytes()));
+    }
+
+    /// Reads it back.
+    pub fn take(reader: &mut Reader<'_>) -> Result<Self, Malformed> {
+        let mut shards = Self::default();
+        for bits in &mut shards.0 {
+            *bits = reader.u64()?;
+        }
+        Ok(shards)
+    }
+
     /// Whether a shard is in.
     pub fn contains(&self, shard: u8) -> bool {
         self.0[usize::from(shard / 64)] & 1 << (shard % 64) != 0
@@ -46,7 +60,7 @@ impl Shards {
 }
 
 /// Where a lender goes on: a stream's number, and how many of its points the debtor has got.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Cursor {
     /// The stream's number.
     pub number: u32,
@@ -94,6 +108,7 @@ pub struct Lender {
     pinned: Arc<Pinned>,
     /// The places of the streams, by number.
     places: Arc<[u32]>,
+    damaged: Arc<BTreeSet<i64>>,
 }
 
 impl Lender {
@@ -104,7 +119,8 @@ impl Lender {
             let catalogue = pinned.view().catalogue.read();
             (0..pinned.places()).filter(|place| catalogue.kind(*place).is_some()).collect()
         };
-        Self { loan, pinned: Arc::new(pinned), places }
+        let damaged = Arc::new(pinned.damaged());
+        Self { loan, pinned: Arc::new(pinned), places, damaged }
     }
 
     /// The points of its moment.
@@ -133,9 +149,15 @@ impl Lender {
         Frame::encode(Header { id, table_len: 0, points: 0 }, &records)
     }
 
-    /// The digests of a window.
+    /// The digests of a window; of one that is known to be damaged, of what can be read.
     pub fn digests(&self, window: i64) -> Result<ShardDigests, Damaged> {
-        self.pinned.digests(window, self.pinned.horizon_ms(), &self.places)
+        let (digests, damage) = self.pinned.digests(window, self.pinned.horizon_ms(), &self.places);
+        if damage.is_empty() || self.damaged.contains(&window) { Ok(digests) } else { Err(Damaged(damage)) }
+    }
+
+    /// The windows of which something was damaged already: what can be read of them is lent.
+    pub fn damaged(&self) -> impl Iterator<Item = i64> + '_ {
+        self.damaged.iter().copied()
     }
 
     /// The points that a debtor wants, up to a frame of them.
@@ -150,7 +172,7 @@ impl Lender {
             let reads = self.pinned.read(want.window, self.pinned.horizon_ms(), &places);
             for (number, read) in numbers.iter().zip(reads) {
                 let Some((mix, read)) = read else { continue };
-                if !read.damage.is_empty() {
+                if !read.damage.is_empty() && !self.damaged.contains(&want.window) {
                     return Err(Damaged(read.damage).into());
                 }
                 examined += read.points.len();
@@ -290,7 +312,7 @@ impl Want {
     /// Appends the request.
     pub fn put(&self, out: &mut Vec<u8>) {
         out.extend_from_slice(&self.window.to_le_bytes());
-        self.shards.0.iter().for_each(|bits| out.extend_from_slice(&bits.to_le_bytes()));
+        self.shards.put(out);
         self.from.put(out);
         put_varint(out, self.have.len() as u64);
         for (number, digest) in self.have.iter() {
@@ -302,10 +324,7 @@ impl Want {
     /// Reads it back.
     pub fn take(reader: &mut Reader<'_>) -> Result<Self, Malformed> {
         let window = reader.u64()? as i64;
-        let mut shards = Shards::default();
-        for bits in &mut shards.0 {
-            *bits = reader.u64()?;
-        }
+        let shards = Shards::take(reader)?;
         let from = Cursor::take(reader)?;
         let count = reader.count()?;
         if count > reader.rest().len() / 17 {

@@ -7,7 +7,7 @@ use shoal_merge::order;
 use shoal_model::Kind;
 
 use crate::block::{ShardDigests, ShardMix};
-use crate::damage::{Damage, Damaged};
+use crate::damage::Damage;
 use crate::view::{StreamRead, View};
 use crate::windows::{window_end, window_of, window_start};
 
@@ -63,15 +63,15 @@ impl Pinned {
         }
     }
 
-    /// The digests of a window of the streams at these places.
+    /// The digests of a window of the streams at these places, and what of them cannot be read.
     pub(crate) fn digests(
         &self,
         window: i64,
         horizon_ms: i64,
         places: &[u32],
-    ) -> Result<ShardDigests, Damaged> {
+    ) -> (ShardDigests, Vec<Damage>) {
         if let Some(kept) = self.kept_digests(window) {
-            return Ok(kept);
+            return (kept, Vec::new());
         }
         let mut digests = ShardDigests::new();
         let mut damage: BTreeSet<Damage> = BTreeSet::new();
@@ -81,7 +81,7 @@ impl Pinned {
                 damage.extend(read.damage);
             }
         }
-        if damage.is_empty() { Ok(digests) } else { Err(Damaged(damage.into_iter().collect())) }
+        (digests, damage.into_iter().collect())
     }
 
     /// What there is of a window of each stream; nothing of places without a stream, and below the horizon only

@@ -190,7 +190,9 @@ impl Store {
     /// A sync has ended. After a failed one nobody knows what is on the disk: no more writes in this life.
     pub fn handle_synced(&mut self, job: &SyncJob, result: io::Result<()>) {
         let Some(frontier) = self.syncing.take() else { return };
-        if let Err(error) = result {
+        if let Err(error) = result
+            && !shoal_merge::Mutant::FailedSyncIgnored.is_on()
+        {
             self.failed = Some(error.to_string());
             return;
         }
@@ -209,7 +211,8 @@ impl Store {
 
     /// What is durable here and can be served: all that a peer is ever told is held.
     pub fn held(&self) -> Frontier {
-        self.without_holes(&self.synced)
+        let calls_early = shoal_merge::Mutant::HeldBeforeSync.is_on();
+        self.without_holes(if calls_early { &self.applied } else { &self.synced })
     }
 
     /// What can be read here without a gap, durable or not: what a pull says.
@@ -224,7 +227,8 @@ impl Store {
 
     /// How far an origin's frames are durable here and can be served.
     pub fn held_of(&self, origin: Origin) -> u64 {
-        self.below_holes(origin, self.synced.get(origin))
+        let known = if shoal_merge::Mutant::HeldBeforeSync.is_on() { &self.applied } else { &self.synced };
+        self.below_holes(origin, known.get(origin))
     }
 
     /// The frames that were held and cannot be read any more.
@@ -355,7 +359,10 @@ impl Store {
         let range = FrameId { origin, seq: 0 }..=FrameId { origin, seq };
         // What is owed is fetched otherwise: no frame of it will come.
         let is_owed = |id: &FrameId| self.debt().is_some_and(|debt| debt.covers(*id));
-        self.holes.range(range).find(|(id, _)| !is_owed(id)).map_or(seq, |(id, _)| id.seq - 1)
+        self.holes
+            .range(range)
+            .find(|(id, _)| !is_owed(id) && !shoal_merge::Mutant::HolesHidden.is_on())
+            .map_or(seq, |(id, _)| id.seq - 1)
     }
 
     fn check_journal(&self) -> Result<(), StoreError> {

@@ -15,6 +15,8 @@ use crate::wire::{Ask, Lend, Message, Terms};
 pub(super) struct Loan {
     debtor: NodeId,
     lender: Option<Lender>,
+    /// What its debtor was told at first.
+    terms: Option<Terms>,
     is_busy: bool,
     used_at: Duration,
 }
@@ -33,6 +35,10 @@ impl Replica {
                 if kept.is_busy {
                     return;
                 }
+                if is_view && let Some(terms) = kept.terms.clone() {
+                    // The answer was lost.
+                    return self.send(from, &Message::Lend { loan, lend: Box::new(Lend::View(terms)) });
+                }
                 kept.lender.clone().filter(|_| !is_view).map(|lender| Source::Kept(lender, ask))
             }
             None if is_view && has_room => self.fresh_view(),
@@ -44,11 +50,17 @@ impl Replica {
         let kept = self.loans.entry(loan).or_insert(Loan {
             debtor: from,
             lender: None,
+            terms: None,
             is_busy: true,
             used_at: now,
         });
         kept.is_busy = true;
         self.jobs.push_back(Job::Lend(Box::new(LendJob { debtor: from, loan, source })));
+    }
+
+    /// Of two that lack frames of one another the lesser goes first: were both in debt, neither could lend again.
+    pub(super) fn lends_to_lesser(&self) -> bool {
+        self.loans.values().any(|loan| loan.debtor < self.config.node)
     }
 
     /// A view of this moment. One who is in debt has none to give.
@@ -66,6 +78,9 @@ impl Replica {
         if let Some(kept) = self.loans.get_mut(&loan) {
             kept.is_busy = false;
             kept.lender = lender.or(kept.lender.take());
+            if let Lend::View(terms) = &lend {
+                kept.terms = Some(terms.clone());
+            }
             self.send(debtor, &Message::Lend { loan, lend: Box::new(lend) });
         }
     }

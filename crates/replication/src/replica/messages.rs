@@ -36,6 +36,7 @@ impl Replica {
             }
             Message::Applied { probe_ms, heads } => {
                 if self.is_credible(from, heads.iter().copied()) {
+                    let heads = heads.into_iter().filter(|(origin, _)| !self.retired.contains(origin));
                     self.complete.handle_reply(from, probe_ms, Frontier::from_entries(heads));
                     self.settle_complete();
                 }

@@ -92,8 +92,13 @@ impl Replica {
         }
         let have: BTreeMap<Origin, Have> = have.iter().map(|entry| (entry.origin, *entry)).collect();
         let others = self.store.applied().iter().map(|(origin, _)| origin);
-        let others: Vec<_> =
-            others.filter(|origin| *origin != own && !self.retired.contains(origin)).collect();
+        let others: Vec<_> = others
+            .filter(|origin| {
+                *origin != own
+                    && !shoal_merge::Mutant::NothingRelayed.is_on()
+                    && !self.retired.contains(origin)
+            })
+            .collect();
         let mut parcel = Parcel::default();
         let mut reach = Reach { seq: 0, table_len: 0 };
         let (mut more, mut gone) = (false, Vec::new());
@@ -102,11 +107,11 @@ impl Replica {
                 seq: entry.seq,
                 table_len: entry.table_len,
             });
-            if self.store.servable(origin) <= reach.seq {
-                continue;
-            }
             if self.store.is_gone(FrameId { origin, seq: reach.seq + 1 }) {
                 gone.push(origin);
+                continue;
+            }
+            if self.store.servable(origin) <= reach.seq {
                 continue;
             }
             parcel.pack(&mut self.store, origin, &mut reach);

@@ -12,7 +12,7 @@ use shoal_merge::Frontier;
 use shoal_model::{NodeId, Origin};
 use shoal_store::pinned::BELOW_HORIZON;
 use shoal_store::windows::window_of;
-use shoal_store::{Chunk, Cursor, Frame, Pinned, Settlement, StoreError, Want};
+use shoal_store::{Chunk, Cursor, Damage, Frame, Pinned, Settlement, StoreError, Want};
 
 use super::{Event, Readiness, Replica};
 use crate::job::{CompareJob, Compared, Job, Points};
@@ -34,7 +34,7 @@ pub(super) struct Repair {
     /// Whether frames are missing, so that there is a debt.
     owes: bool,
     /// Windows that were damaged when it began.
-    mending: Vec<i64>,
+    mending: Vec<Damage>,
     windows: VecDeque<i64>,
     wants: VecDeque<Want>,
     pinned: Option<Arc<Pinned>>,
@@ -157,7 +157,7 @@ impl Replica {
             began: now,
             terms: Terms::default(),
             owes,
-            mending: self.store.damage().iter().map(|mark| mark.window).collect(),
+            mending: self.store.damage().iter().copied().collect(),
             windows: VecDeque::new(),
             wants: VecDeque::new(),
             pinned: None,
@@ -187,8 +187,11 @@ impl Replica {
         if others.peek().is_none() || !others.all(has_nothing) {
             return;
         }
-        let lost: Vec<_> =
+        // Of each origin the first: for what comes after it nobody was asked yet.
+        let mut lost: Vec<_> =
             self.store.holes().filter(|(_, hole)| hole.lacks_points()).map(|(id, _)| id).collect();
+        lost.dedup_by_key(|id| id.origin);
+        self.peers.values_mut().for_each(|peer| peer.rounds = 0);
         for id in lost {
             match self.store.void(id) {
                 Ok(()) => {
@@ -273,8 +276,8 @@ impl Replica {
                 self.jobs.push_back(Job::Compare(Box::new(job)));
                 self.repairs.current = Some(Repair { step: Step::Comparing, ..repair });
             }
-            (Ask::Points(want), Lend::Points { window, from, next, frame })
-                if (want.window, want.from) == (window, from) =>
+            (Ask::Points(want), Lend::Points { window, shards, from, next, frame })
+                if (want.window, want.shards, want.from) == (window, shards, from) =>
             {
                 match frame {
                     Some(frame) if frame.id().origin == loan => {
@@ -288,27 +291,36 @@ impl Replica {
         }
     }
 
-    fn take_terms(&mut self, now: Duration, mut repair: Repair, terms: Terms) {
+    fn take_terms(&mut self, now: Duration, mut repair: Repair, mut terms: Terms) {
+        for origin in &self.retired {
+            terms.frontier.remove(*origin);
+        }
         if !self.is_credible(repair.lender, terms.frontier.iter()) {
             return self.give_up(now, repair, "the lender claims frames of ours that we never wrote");
         }
         let owed = self.store.debt().map(|debt| debt.frontier.clone()).unwrap_or_default();
-        let needed = self.repairs.needed.as_ref().map(|(_, needed)| needed).cloned().unwrap_or_default();
-        let mends = |window: &i64| !terms.damaged.contains(window);
-        if repair.owes && !terms.damaged.is_empty() {
-            return self.give_up(now, repair, "something is damaged at the lender too");
+        let mut needed = self.repairs.needed.as_ref().map(|(_, needed)| needed).cloned().unwrap_or_default();
+        for origin in &self.retired {
+            needed.remove(*origin);
         }
-        if !terms.frontier.covers(&owed) {
+        if !terms.frontier.covers(&owed) || repair.owes && !terms.damaged.is_empty() {
             self.repairs.short += 1;
-            // Nobody in reach has it: it is lost, and named as such.
+            // Nobody in reach has it: it is lost, and named as such, as a hole or as damage.
             if self.repairs.short < 4 * self.peers.len().max(1) as u32 {
                 return self.give_up(now, repair, "the lender has not all that is owed");
             }
         }
         self.repairs.short = 0;
-        if !terms.frontier.covers(&needed) || !repair.mending.iter().all(mends) {
+        if repair.owes && self.store.debt().is_none() && self.lends_to_lesser() {
+            return self.give_up(now, repair, "a node that lacks frames too goes first");
+        }
+        if self.store.debt().is_none() && repair.owes && self.store.have().covers(&terms.frontier) {
+            return self.give_up(now, repair, "the lender lacks the same");
+        }
+        if !terms.frontier.covers(&needed) {
             repair.mending.clear();
         }
+        repair.mending.retain(|mark| !terms.damaged.contains(&mark.window));
         if !repair.owes && repair.mending.is_empty() {
             return self.give_up(now, repair, "the lender has not all that is damaged here");
         }
@@ -316,8 +328,8 @@ impl Replica {
         let oldest = window_of(shoal_model::Kind::Gauge, terms.horizon_ms);
         let is_concerned = |window: &i64| {
             let is_mended = match *window {
-                BELOW_HORIZON => repair.mending.iter().any(|mended| *mended < oldest),
-                window => repair.mending.contains(&window),
+                BELOW_HORIZON => repair.mending.iter().any(|mended| mended.window < oldest),
+                window => repair.mending.iter().any(|mended| mended.window == window),
             };
             repair.owes || is_mended
         };
@@ -328,6 +340,7 @@ impl Replica {
                 && let Err(error) = self.store.restore(notes)
             {
                 tracing::warn!(%error, "what a lender knows of metrics could not be stored");
+                return self.give_up(now, repair, "what it knows of metrics could not be stored");
             }
             self.store.incur(&terms.frontier);
         }
@@ -367,7 +380,11 @@ impl Replica {
     pub(super) fn take_compared(&mut self, now: Duration, compared: Compared) {
         let Compared { loan, pinned, wants } = compared;
         let Some(repair) = self.repairs.current.take_if(|repair| repair.loan == loan) else { return };
-        let repair = Repair { wants: wants.into(), pinned: Some(pinned), ..repair };
+        let repair = Repair {
+            wants: if shoal_merge::Mutant::DebtPaidUnseen.is_on() { VecDeque::new() } else { wants.into() },
+            pinned: Some(pinned),
+            ..repair
+        };
         self.next_want(now, repair);
     }
 
@@ -384,7 +401,8 @@ impl Replica {
 
     fn next_points(&mut self, now: Duration, mut repair: Repair, next: Option<Cursor>) {
         match (next, repair.wants.front_mut()) {
-            (Some(next), Some(want)) => want.from = next,
+            (Some(next), Some(want)) if next > want.from => want.from = next,
+            (Some(_), Some(_)) => return self.give_up(now, repair, "the lender does not get on"),
             _ => drop(repair.wants.pop_front()),
         }
         self.next_want(now, repair);
@@ -413,6 +431,7 @@ impl Replica {
                 loan: repair.loan,
                 frontier: repair.owes.then(|| repair.terms.frontier.clone()),
                 mended: repair.mending.clone(),
+                inherited: if repair.owes { repair.terms.damaged.clone() } else { Vec::new() },
             };
             let has_begun = self.store.settle(settlement);
             self.repairs.current = Some(Repair { step: Step::Settling { has_begun }, ..repair });

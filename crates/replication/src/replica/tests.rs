@@ -14,6 +14,7 @@ use crate::limits::{CATCH_UP, FORGET_AFTER};
 use crate::member::Status;
 
 mod debts;
+mod lost;
 
 const STEP: Duration = Duration::from_millis(10);
 

@@ -4,7 +4,7 @@
 use bytes::Bytes;
 use shoal_merge::{Digest, Frontier};
 use shoal_store::bytes::{Malformed, Reader, put_block, put_varint};
-use shoal_store::{Chunk, Cursor, Frame, ShardDigests, Want};
+use shoal_store::{Chunk, Cursor, Frame, ShardDigests, Shards, Want};
 
 use super::{ORIGINS_MAX, PARTS_MAX, WireError, put_heads, take_heads};
 
@@ -69,6 +69,8 @@ pub enum Lend {
     Points {
         /// Which.
         window: i64,
+        /// Of which shards: what tells two questions of one window apart.
+        shards: Shards,
         /// From where on they were asked for.
         from: Cursor,
         /// Where to go on.
@@ -134,9 +136,10 @@ impl Lend {
                 out.extend_from_slice(&window.to_le_bytes());
                 digests.iter().for_each(|digest| out.extend_from_slice(&digest.0.to_le_bytes()));
             }
-            Lend::Points { window, from, next, frame } => {
+            Lend::Points { window, shards, from, next, frame } => {
                 out.push(POINTS);
                 out.extend_from_slice(&window.to_le_bytes());
+                shards.put(out);
                 from.put(out);
                 out.push(u8::from(next.is_some()) | u8::from(frame.is_some()) << 1);
                 next.iter().for_each(|next| next.put(out));
@@ -153,14 +156,15 @@ impl Lend {
             NAMES => Lend::Names(Chunk::decode(reader.block()?)?),
             DIGESTS => Lend::Digests { window: reader.u64()? as i64, digests: take_digests(&mut reader)? },
             POINTS => {
-                let (window, from) = (reader.u64()? as i64, Cursor::take(&mut reader)?);
+                let (window, shards) = (reader.u64()? as i64, Shards::take(&mut reader)?);
+                let from = Cursor::take(&mut reader)?;
                 let flags = reader.u8()?;
                 let next = if flags & 1 == 0 { None } else { Some(Cursor::take(&mut reader)?) };
                 let frame = match flags & 2 {
                     0 => None,
                     _ => Some(Frame::decode(body.slice_ref(reader.block()?))?),
                 };
-                Lend::Points { window, from, next, frame }
+                Lend::Points { window, shards, from, next, frame }
             }
             NOTHING => Lend::Refused,
             _ => return Err(WireError::Malformed),
@@ -262,8 +266,8 @@ mod tests {
                 Lend::View(Terms { notes: None, ..terms }),
                 Lend::Names(Chunk { origin: LOAN, first: 1, streams: vec![] }),
                 Lend::Digests { window, digests: ShardDigests::from_shards(digests) },
-                Lend::Points { window, from, next: Some(from), frame: Some(frame(&body)) },
-                Lend::Points { window, from, next: None, frame: None },
+                Lend::Points { window, shards, from, next: Some(from), frame: Some(frame(&body)) },
+                Lend::Points { window, shards, from, next: None, frame: None },
                 Lend::Refused,
             ];
             for lend in lends {

@@ -175,7 +175,7 @@ impl Scanned {
     /// Makes the whole segment durable. Where a sync has failed, pages that were never written pass for clean and no
     /// later sync writes them: what no commit vouches for is written anew.
     fn make_durable(&mut self, disk: &dyn Disk, synced: Position) -> io::Result<()> {
-        if self.position(self.len) <= synced {
+        if self.position(self.len) <= synced || shoal_merge::Mutant::CacheTrusted.is_on() {
             return self.file.sync();
         }
         let content = read_all(&*self.file)?;

@@ -90,7 +90,7 @@ impl Store {
         if seq <= have && !self.holes.contains_key(&frame.id()) {
             return Ok(Apply::Known);
         }
-        if seq > have + 1 {
+        if seq > have + 1 && !shoal_merge::Mutant::StepsOverGaps.is_on() {
             return Ok(Apply::Gap { have });
         }
         let known = self.tables.known(origin);
@@ -223,7 +223,8 @@ impl Store {
         let places = places.get(..header.table_len as usize).unwrap_or(places);
         points_record::decode(body, |number, points| {
             let place = *places.get(number as usize).ok_or(Malformed)?;
-            points.iter().for_each(|point| insert(active, recycled, place, *point));
+            let most = if shoal_merge::Mutant::RefusesOutOfOrder.is_on() { 1 } else { usize::MAX };
+            points.iter().take(most).for_each(|point| insert(active, recycled, place, *point));
             Ok(())
         })
     }

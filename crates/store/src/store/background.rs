@@ -447,6 +447,9 @@ impl Store {
         self.manifest.holes = frozen.holes;
         self.manifest.members = frozen.members;
         self.forget_unread();
+        if self.holes.values().any(|hole| matches!(hole, super::Hole::Unread(_))) {
+            self.freeze_any(self.journal.end());
+        }
         self.background.manifest_is_old = true;
         if let Some(settlement) = frozen.settlement {
             self.settled(settlement);

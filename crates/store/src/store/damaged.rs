@@ -1,6 +1,8 @@
 //! What the store does about damage: it marks what readers, merges and scrubs have found, keeps the marks in the
 //! manifest, and has a block written anew where that loses nothing.
 
+use std::collections::BTreeSet;
+
 use crate::damage::{self, Damage, DamageMarks};
 use crate::windows::window_start;
 
@@ -12,11 +14,13 @@ impl Store {
         &self.manifest.damage
     }
 
-    /// Takes the marks off a window: its points are whole again, or nobody has them. What was kept of its blocks
-    /// goes.
-    pub fn mend(&mut self, window: i64) {
-        if self.manifest.damage.retain(|mark| mark.window != window) {
-            self.forget_quarantine(|other| other == window);
+    /// Takes marks off: their points are whole again, or nobody has them. What was kept of the blocks of a window
+    /// goes with its last mark.
+    pub fn mend(&mut self, mended: &[Damage]) {
+        if self.manifest.damage.retain(|mark| !mended.contains(mark)) {
+            let marked: BTreeSet<i64> = self.manifest.damage.iter().map(|mark| mark.window).collect();
+            let is_mended = |window| mended.iter().any(|mark| mark.window == window);
+            self.forget_quarantine(|window| is_mended(window) && !marked.contains(&window));
             self.background.manifest_is_old = true;
             self.sweeping.is_due = true;
         }
@@ -49,7 +53,7 @@ impl Store {
     }
 
     /// Marks damage, durably with the next manifest; whether that is news.
-    fn mark(&mut self, damage: Damage) -> bool {
+    pub(super) fn mark(&mut self, damage: Damage) -> bool {
         let is_news = self.manifest.damage.insert(damage);
         if is_news {
             let Damage { window, first, last, part } = damage;

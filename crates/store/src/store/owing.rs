@@ -6,9 +6,14 @@ use shoal_merge::Frontier;
 use shoal_model::Origin;
 
 use super::{Store, StoreError};
+use crate::block::Part;
+use crate::damage::Damage;
 use crate::debt::Debt;
 use crate::frame::{Frame, FrameError};
 use crate::journal::RecordKind;
+
+/// Lost frames of one origin that are named one by one.
+const LOST_MAX: usize = 1_000;
 
 /// What a repair came to, to take effect when its points are durable.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -17,8 +22,10 @@ pub struct Settlement {
     pub loan: Origin,
     /// Up to where the lender had everything: the debt is settled, and there are no holes before it.
     pub frontier: Option<Frontier>,
-    /// Windows whose damage is mended.
-    pub mended: Vec<i64>,
+    /// The damage that is mended.
+    pub mended: Vec<Damage>,
+    /// Windows of which something was damaged at the lender: it is missing here too.
+    pub inherited: Vec<i64>,
 }
 
 impl Store {
@@ -37,7 +44,8 @@ impl Store {
     pub fn incur(&mut self, frontier: &Frontier) {
         let mut debt = self.manifest.debt.take().unwrap_or_default();
         for (origin, seqs) in frontier.missing_from(&debt.frontier) {
-            let lost = seqs.map(|seq| crate::frame::FrameId { origin, seq });
+            // The first of them already keeps the others from being claimed.
+            let lost = seqs.take(LOST_MAX).map(|seq| crate::frame::FrameId { origin, seq });
             let lost: Vec<_> = lost.filter(|id| self.journal.find(*id).is_none()).collect();
             self.holes.extend(lost.into_iter().map(|id| (id, super::Hole::Rot)));
         }
@@ -112,14 +120,17 @@ impl Store {
 
     /// The flush has ended, and with the next manifest the debt does.
     pub(super) fn settled(&mut self, settlement: Settlement) {
-        let Settlement { loan, frontier, mended } = settlement;
+        let Settlement { loan, frontier, mended, inherited } = settlement;
         if let Some(frontier) = frontier {
             self.manifest.debt = None;
             let is_open = |id: &crate::frame::FrameId| id.seq > frontier.get(id.origin);
             self.holes.retain(|id, _| is_open(id));
             self.manifest.holes.retain(is_open);
         }
-        mended.into_iter().for_each(|window| self.mend(window));
+        self.mend(&mended);
+        for window in inherited {
+            self.mark(Damage { window, first: 0, last: u32::MAX, part: Part::Page });
+        }
         self.end_loan(loan);
         self.background.manifest_is_old = true;
     }

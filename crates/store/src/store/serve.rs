@@ -30,9 +30,12 @@ impl Store {
 
     /// Whether a frame that was applied is no longer in the journal: its points are in blocks only.
     pub fn is_gone(&mut self, id: FrameId) -> bool {
-        id.seq <= self.applied.get(id.origin)
-            && !self.holes.contains_key(&id)
-            && self.journal.find(id).is_none()
+        let is_unread = match self.holes.get(&id) {
+            Some(Hole::Unread(_)) => true,
+            Some(_) => false,
+            None => self.journal.find(id).is_none(),
+        };
+        id.seq <= self.applied.get(id.origin) && is_unread
     }
 
     /// How far an origin's frames can be served, if a peer has them up to `have`.
@@ -59,7 +62,7 @@ impl Store {
             self.journal.forget(id);
         } else {
             self.holes.insert(id, Hole::Unread(location));
-            self.freeze();
+            self.freeze_any(self.journal.end());
         }
     }
 

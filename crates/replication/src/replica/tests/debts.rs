@@ -8,12 +8,17 @@ use super::*;
 const WINDOW_MS: i64 = 7_200_000;
 
 /// Journals that forget what was flushed.
-fn forgetful() -> Options {
+pub(super) fn forgetful() -> Options {
     Options { journal_bytes_max: 0, ..options() }
 }
 
 /// Points of many streams over some windows, in many frames.
-fn write_much(world: &mut World, n: u8, writers: std::ops::Range<u8>, times: std::ops::Range<i64>) {
+pub(super) fn write_much(
+    world: &mut World,
+    n: u8,
+    writers: std::ops::Range<u8>,
+    times: std::ops::Range<i64>,
+) {
     for time in times {
         for writer in writers.clone() {
             world.write(
@@ -148,7 +153,7 @@ fn what_has_rotted_in_blocks_comes_back_from_a_peer() {
 }
 
 /// Flips a bit in the points of one frame of a node's journal.
-fn rot_frame(disk: &MemoryDisk, id: FrameId) {
+pub(super) fn rot_frame(disk: &MemoryDisk, id: FrameId) {
     let header = [b"SHF\x01".as_slice(), &id.origin.0, &id.seq.to_le_bytes()].concat();
     for name in Disk::list(disk, "journal").unwrap() {
         let path = format!("journal/{name}");
