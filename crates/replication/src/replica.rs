@@ -204,6 +204,7 @@ pub struct Replica {
     counters: Counters,
     faults: Faults,
     own_bytes: OwnBytes,
+    has_failed: bool,
 }
 
 impl Replica {
@@ -238,6 +239,7 @@ impl Replica {
             counters: Counters::default(),
             faults: Faults::default(),
             own_bytes: OwnBytes::default(),
+            has_failed: false,
         };
         replica.keep_members();
         replica.write_join(0)?;
@@ -341,9 +343,7 @@ impl Replica {
     /// A sync that [`Replica::poll_sync`] asked for has ended.
     pub fn handle_synced(&mut self, now: Duration, job: &SyncJob, result: io::Result<()>) {
         self.store.handle_synced(job, result);
-        if let Some(reason) = self.store.failure() {
-            self.events.push_back(Event::JournalFailed(reason.to_owned()));
-        }
+        self.tell_failure();
         self.tell_held();
         self.settle(now);
     }
@@ -381,7 +381,10 @@ impl Replica {
     /// A job that [`Replica::poll_job`] handed out has been run.
     pub fn handle_done(&mut self, now: Duration, done: Done) {
         match done {
-            Done::Store(done) => self.store.handle_done(done),
+            Done::Store(done) => {
+                self.store.handle_done(done);
+                self.tell_failure();
+            }
             Done::Lent(lent) => return self.take_lent(*lent),
             Done::Compared(compared) => return self.take_compared(now, *compared),
         }
@@ -446,6 +449,14 @@ impl Replica {
         let appended = self.store.append(batch, records)?;
         self.note_own(&appended);
         Ok(appended)
+    }
+
+    /// A sync or a flush may have found that nobody knows what is on the disk; that is told once.
+    fn tell_failure(&mut self) {
+        if let Some(reason) = self.store.failure().filter(|_| !self.has_failed) {
+            self.events.push_back(Event::JournalFailed(reason.to_owned()));
+            self.has_failed = true;
+        }
     }
 
     fn note_own(&mut self, appended: &Appended) {
