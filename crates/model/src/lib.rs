@@ -24,7 +24,7 @@ pub mod view;
 
 pub use id::{Incarnation, NodeId, Origin, ParseIdError, Writer};
 pub use labels::{LabelError, Labels};
-pub use matcher::{Matcher, MatcherError, MatcherOp};
+pub use matcher::{Matcher, MatcherError, MatcherOp, whole_value_regex};
 pub use point::{Batch, Point, STALE_BITS, StreamPoints, is_stale, stale};
 pub use stream::{Family, Kind, SeriesId, Stream, StreamId};
 pub use view::{ParsePhaseError, Phase, Profile, Sighting, View};

@@ -17,6 +17,27 @@ pub struct MatcherError {
     pub reason: String,
 }
 
+/// The regular expression that matches whole values, as Prometheus' RE2 reads the pattern: `.` is any character, and
+/// `\d`, `\s` and `\w` are of ASCII only.
+pub fn whole_value_regex(pattern: &str) -> Result<Regex, regex::Error> {
+    let mut ascii = String::with_capacity(pattern.len());
+    let mut chars = pattern.chars();
+    while let Some(c) = chars.next() {
+        let escaped = if c == '\\' { chars.next() } else { None };
+        match escaped {
+            None => ascii.push(c),
+            Some('d') => ascii.push_str("[0-9]"),
+            Some('D') => ascii.push_str("[^0-9]"),
+            Some('s') => ascii.push_str(r"[\t\n\f\r ]"),
+            Some('S') => ascii.push_str(r"[^\t\n\f\r ]"),
+            Some('w') => ascii.push_str("[0-9A-Za-z_]"),
+            Some('W') => ascii.push_str("[^0-9A-Za-z_]"),
+            Some(other) => ascii.extend(['\\', other]),
+        }
+    }
+    Regex::new(&format!("^(?s:{ascii})$"))
+}
+
 /// How a matcher compares.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum MatcherOp {
@@ -49,7 +70,7 @@ impl Matcher {
         let (name, value) = (name.into(), value.into());
         let regex = match op {
             MatcherOp::Equal | MatcherOp::NotEqual => None,
-            MatcherOp::Regex | MatcherOp::NotRegex => match Regex::new(&format!("^(?s:{value})$")) {
+            MatcherOp::Regex | MatcherOp::NotRegex => match whole_value_regex(&value) {
                 Ok(regex) => Some(regex),
                 Err(error) => return Err(MatcherError { name, reason: error.to_string() }),
             },
@@ -117,6 +138,11 @@ mod tests {
         check(MatcherOp::Regex, "a.*", "a\nb", true);
         check(MatcherOp::NotRegex, "a.+", "", true);
         check(MatcherOp::NotRegex, "a.*", "ab", false);
+        check(MatcherOp::Regex, r"[\d.]+\s\w", "1.2 x", true);
+        check(MatcherOp::Regex, r"\w", "é", false);
+        check(MatcherOp::Regex, r"\W[^\d]\D\S", "é٣٣\u{a0}", true);
+        check(MatcherOp::Regex, r"\\d", r"\d", true);
         assert!(Matcher::new("l", MatcherOp::Regex, "(").is_err());
+        assert!(Matcher::new("l", MatcherOp::Regex, "a\\").is_err());
     }
 }

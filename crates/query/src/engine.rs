@@ -9,7 +9,7 @@ use promql_parser::parser::value::ValueType;
 
 use crate::error::QueryError;
 use crate::eval::{Computed, Evaluator, Grid, Row};
-use crate::front::accepted;
+use crate::front;
 use crate::labels::LabelSet;
 use crate::plan::{Bounds, Node, lower};
 use crate::source::{Sample, Series, SeriesSource};
@@ -134,11 +134,7 @@ fn parsed(text: &str) -> Result<Expr, QueryError> {
             text.len()
         )));
     }
-    let text = accepted(text);
-    // The parser panics where a number that stands for a duration is too large or too small for one.
-    let result = std::panic::catch_unwind(|| promql_parser::parser::parse(&text));
-    let result = result.unwrap_or_else(|_| Err("a duration is out of range".to_owned()));
-    result.map_err(|error| QueryError::bad(format!("parse error: {error}")))
+    front::parse(text).map_err(|error| QueryError::bad(format!("parse error: {error}")))
 }
 
 /// A duration as PromQL writes it (`1m30s`), or in seconds, in ms.

@@ -8,6 +8,8 @@ use promql_parser::util::{ExprVisitor, walk_expr};
 use shoal_model::labels::METRIC_NAME;
 use shoal_model::{LabelError, Labels, Matcher, MatcherError, MatcherOp};
 
+use crate::front;
+
 /// Bytes of one selector: far more than anyone types, and small enough that nesting cannot exhaust a stack.
 pub const SELECTOR_BYTES_MAX: usize = 16 * 1024;
 
@@ -88,7 +90,7 @@ fn parse_bare(text: &str) -> Result<VectorSelector, SelectorError> {
     if text.len() > SELECTOR_BYTES_MAX {
         return Err(SelectorError::TooLong(text.len()));
     }
-    let selector = match promql_parser::parser::parse(text).map_err(SelectorError::Syntax)? {
+    let selector = match front::parse(text).map_err(SelectorError::Syntax)? {
         Expr::VectorSelector(selector) => selector,
         other => return Err(SelectorError::NotBare(part_name(&other))),
     };

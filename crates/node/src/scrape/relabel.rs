@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use md5::{Digest, Md5};
 use regex::Regex;
 use serde::Deserialize;
+use shoal_model::whole_value_regex;
 
 /// A label set on its way.
 pub(super) type LabelMap = BTreeMap<String, String>;
@@ -90,7 +91,7 @@ impl TryFrom<TypedRule> for Rule {
         if typed.action == Action::HashMod && typed.modulus == 0 {
             return Err(RuleError::NoModulus);
         }
-        let regex = Regex::new(&format!("^(?s:{})$", typed.regex))?;
+        let regex = whole_value_regex(&typed.regex)?;
         Ok(Self { typed, regex })
     }
 }

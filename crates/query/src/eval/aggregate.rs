@@ -32,6 +32,14 @@ impl Grouping {
         }
     }
 
+    /// The labels of a value that is counted: the label of the value makes groups too, and `without` can take it away.
+    fn labels_of_counted(&self, labels: &LabelSet, name: &str, value: &str) -> LabelSet {
+        match self {
+            Grouping::By(_) => self.labels_of(labels).with(name, value),
+            Grouping::Without(_) => self.labels_of(&labels.with(name, value)),
+        }
+    }
+
     /// The groups in order of their labels.
     fn groups(&self, rows: &[Row]) -> Vec<Members> {
         let mut places: HashMap<LabelSet, usize> = HashMap::new();
@@ -107,9 +115,8 @@ impl Evaluator<'_> {
         let mut places: HashMap<(LabelSet, bool), usize> = HashMap::new();
         let mut counted: Vec<Row> = Vec::new();
         for row in rows {
-            let group = aggregate.grouping.labels_of(&row.labels);
             for (step, value) in row.values.iter().enumerate().filter(|(_, value)| !is_absent(**value)) {
-                let labels = group.with(name, &format_value(*value));
+                let labels = aggregate.grouping.labels_of_counted(&row.labels, name, &format_value(*value));
                 let place = *places.entry((labels.clone(), row.drops_name)).or_insert(counted.len());
                 if place == counted.len() {
                     self.charge(grid.count)?;

@@ -50,7 +50,7 @@ pub(super) fn quantile(quantile: f64, buckets: &[Bucket]) -> f64 {
         return if quantile < 0.0 { f64::NEG_INFINITY } else { f64::INFINITY };
     }
     let [bounded @ .., last] = buckets else { return f64::NAN };
-    if last.upper != f64::INFINITY || bounded.is_empty() || last.count == 0.0 || last.count.is_nan() {
+    if last.upper != f64::INFINITY || bounded.is_empty() || last.count == 0.0 {
         return f64::NAN;
     }
     let rank = quantile * last.count;
@@ -93,8 +93,11 @@ fn rank(value: f64, buckets: &[Bucket]) -> f64 {
             return before;
         }
         if value < bucket.upper {
-            let share = (value - lower) / (bucket.upper - lower);
-            return if share.is_finite() { before + (bucket.count - before) * share } else { before };
+            // A bucket without end on one side is never taken in part: what lies in it stays outside.
+            if lower == f64::NEG_INFINITY {
+                return bucket.count;
+            }
+            return before + (bucket.count - before) * ((value - lower) / (bucket.upper - lower));
         }
         (before, lower) = (bucket.count, bucket.upper);
     }

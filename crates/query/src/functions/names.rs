@@ -1,7 +1,7 @@
 //! `label_replace` and `label_join`: labels made from other labels.
 
-use regex::Regex;
 use shoal_model::labels::METRIC_NAME;
+use shoal_model::whole_value_regex;
 
 use super::{argument, text};
 use crate::error::QueryError;
@@ -16,7 +16,7 @@ pub(super) fn replace(
 ) -> Result<Computed, QueryError> {
     let (target, replacement, source) = (text(args, 1)?, text(args, 2)?, text(args, 3)?);
     let pattern = text(args, 4)?;
-    let regex = Regex::new(&format!("^(?s:{pattern})$")).map_err(|_| {
+    let regex = whole_value_regex(pattern).map_err(|_| {
         QueryError::execution(format!("invalid regular expression in label_replace(): {pattern}"))
     })?;
     check_name(target, "destination label name in label_replace()")?;

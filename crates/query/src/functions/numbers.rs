@@ -32,11 +32,12 @@ pub(super) fn round(value: f64, nearest: &[f64]) -> f64 {
     (value * inverse + 0.5).floor() / inverse
 }
 
-/// The lesser of two numbers; NaN if one is.
+/// The lesser of two numbers. NaN if one is, unless nothing is less than the other.
 fn lesser(a: f64, b: f64) -> f64 {
-    if a.is_nan() || b.is_nan() { f64::NAN } else { a.min(b) }
+    if (a.is_nan() || b.is_nan()) && a.min(b) != f64::NEG_INFINITY { f64::NAN } else { a.min(b) }
 }
 
+/// The greater of two numbers. NaN if one is, unless nothing is greater than the other.
 fn greater(a: f64, b: f64) -> f64 {
-    if a.is_nan() || b.is_nan() { f64::NAN } else { a.max(b) }
+    -lesser(-a, -b)
 }

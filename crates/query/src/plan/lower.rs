@@ -74,21 +74,22 @@ impl Lowering {
             return Err(QueryError::bad("\"or\" between matchers is no PromQL of Prometheus"));
         }
         let matchers = matchers_of(parsed).map_err(|error| QueryError::bad(error.to_string()))?;
-        Ok(Selector { matchers, moment: self.moment(parsed.at.as_ref(), parsed.offset.as_ref()) })
+        Ok(Selector { matchers, moment: self.moment(parsed.at.as_ref(), parsed.offset.as_ref())? })
     }
 
-    fn moment(self, at: Option<&AtModifier>, offset: Option<&Offset>) -> Moment {
-        let at_ms = at.map(|at| match at {
-            AtModifier::Start => self.bounds.start_ms,
-            AtModifier::End => self.bounds.end_ms,
-            AtModifier::At(time) => epoch_millis(*time),
-        });
+    fn moment(self, at: Option<&AtModifier>, offset: Option<&Offset>) -> Result<Moment, QueryError> {
+        let at_ms = match at {
+            None => None,
+            Some(AtModifier::Start) => Some(self.bounds.start_ms),
+            Some(AtModifier::End) => Some(self.bounds.end_ms),
+            Some(AtModifier::At(time)) => Some(epoch_millis(*time)?),
+        };
         let offset_ms = match offset {
             None => 0,
             Some(Offset::Pos(back)) => millis(*back),
             Some(Offset::Neg(ahead)) => -millis(*ahead),
         };
-        Moment { at_ms, offset_ms }
+        Ok(Moment { at_ms, offset_ms })
     }
 
     fn subquery(self, parsed: &SubqueryExpr) -> Result<Node, QueryError> {
@@ -96,7 +97,7 @@ impl Lowering {
             expr: self.boxed(&parsed.expr)?,
             range_ms: millis(parsed.range),
             step_ms: parsed.step.map(millis).filter(|step| *step > 0),
-            moment: self.moment(parsed.at.as_ref(), parsed.offset.as_ref()),
+            moment: self.moment(parsed.at.as_ref(), parsed.offset.as_ref())?,
         }))
     }
 
@@ -201,9 +202,13 @@ fn millis(duration: Duration) -> i64 {
     i64::try_from(duration.as_millis()).unwrap_or(i64::MAX)
 }
 
-fn epoch_millis(time: SystemTime) -> i64 {
-    match time.duration_since(SystemTime::UNIX_EPOCH) {
-        Ok(after) => millis(after),
-        Err(before) => -millis(before.duration()),
-    }
+fn epoch_millis(time: SystemTime) -> Result<i64, QueryError> {
+    let (distance, sign) = match time.duration_since(SystemTime::UNIX_EPOCH) {
+        Ok(after) => (after, 1),
+        Err(before) => (before.duration(), -1),
+    };
+    let ms = i64::try_from(distance.as_millis()).map_err(|_| {
+        QueryError::bad(format!("timestamp out of bounds for @ modifier: {}", distance.as_secs_f64()))
+    })?;
+    Ok(sign * ms)
 }

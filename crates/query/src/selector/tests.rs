@@ -22,6 +22,7 @@ fn a_bare_selector_becomes_its_matchers() {
     check(r#"a:b{c!="d",e!~"f|g"}"#, &[r#"__name__="a:b""#, r#"c!="d""#, r#"e!~"f|g""#]);
     check("up{job=\"x\"} # a comment", &[r#"__name__="up""#, r#"job="x""#]);
     check(r#"up{path="\"\\\n"}"#, &[r#"__name__="up""#, r#"path="\"\\\n""#]);
+    check(r#"up{tag="\xc3\x9f"}"#, &[r#"__name__="up""#, r#"tag="ß""#]);
     check("up{path=`C:\\x`}", &[r#"__name__="up""#, r#"path="C:\\x""#]);
 }
 
@@ -52,9 +53,9 @@ fn what_is_not_a_bare_selector_is_refused_by_name() {
 
 #[test]
 fn text_that_is_no_promql_is_refused() {
-    for text in
-        ["", " ", "up{", "up}", "up{job}", "up{job=x}", "up{job=\"x\"} 1", "up;", "\u{0}", "up{a=~\"(\"}"]
-    {
+    let broken = ["", " ", "up{", "up}", "up{job}", "up{job=x}", "up{job=\"x\"} 1", "up;", "\u{0}"];
+    let meaningless = ["up{a=~\"(\"}", "up{a=\"\\xff\"}", "up offset 1e30", "up[1e30]"];
+    for text in broken.into_iter().chain(meaningless) {
         assert!(matches!(shown(text), Err(SelectorError::Syntax(_))), "{text}: {:?}", shown(text));
     }
 }
