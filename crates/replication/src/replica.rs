@@ -245,6 +245,7 @@ impl Replica {
         };
         replica.keep_members();
         replica.write_join(0)?;
+        replica.retire_origins(Duration::ZERO);
         replica.readiness = replica.first_readiness();
         if replica.readiness == Readiness::Ready {
             replica.events.push_back(Event::Ready { alone: false });

@@ -144,7 +144,10 @@ impl Replica {
                 let is_admitted = reachable().any(|(_, peer)| peer.holds(1));
                 is_admitted && reachable().any(|(_, peer)| peer.compared)
             }
-            Readiness::CatchingUp => now >= CATCH_UP || !alone && members().all(|peer| peer.compared),
+            Readiness::CatchingUp => {
+                let is_late = now >= CATCH_UP && (alone || members().any(|peer| peer.compared));
+                is_late || !alone && members().all(|peer| peer.compared)
+            }
             Readiness::Ready | Readiness::Leaving => false,
         };
         // What is missing is fetched first, if there is anybody to fetch it from.

@@ -3,7 +3,7 @@
 //! number is when the last of them was closed. Who lacks it lacks what they left, the greatest points of counters,
 //! and fetches that as a debt. All nodes judge by the same records, each by its own clock.
 
-use std::collections::BTreeSet;
+use std::collections::VecDeque;
 use std::time::Duration;
 
 use shoal_merge::Frontier;
@@ -23,10 +23,25 @@ pub(super) const HISTORY: Origin = Origin([0xff; 16]);
 /// What is known of the history besides its number in the frontier.
 #[derive(Default)]
 pub(super) struct History {
-    /// Its number before it grew last: peers whose clocks are behind ours may not have more yet.
-    settled: u64,
-    /// The horizon when it grew last.
-    grown_at_ms: Option<i64>,
+    /// Its number a window ago: peers whose clocks are behind ours may not have more yet.
+    settled: Option<u64>,
+    /// Its numbers since then, each with the horizon at which it came to be.
+    grown: VecDeque<(i64, u64)>,
+}
+
+impl History {
+    /// The history has this number at this horizon.
+    fn note(&mut self, horizon_ms: i64, number: u64) {
+        // A life begins with what the one before it left.
+        self.settled.get_or_insert(number);
+        if self.grown.back().is_none_or(|(_, known)| *known < number) {
+            self.grown.push_back((horizon_ms, number));
+        }
+        let is_old = |(at_ms, _): &mut (i64, u64)| at_ms.saturating_add(WINDOW_MS) < horizon_ms;
+        while let Some((_, number)) = self.grown.pop_front_if(is_old) {
+            self.settled = Some(number);
+        }
+    }
 }
 
 impl Replica {
@@ -38,7 +53,7 @@ impl Replica {
 
     /// Whether a peer that has the history up to there lacks something.
     pub(super) fn lacks_history(&self, has: u64) -> bool {
-        has < self.history.settled
+        has < self.history.settled.unwrap_or_else(|| self.store.applied().get(HISTORY))
     }
 
     /// A lender has let go of origins that are named here still: what they left is in its view.
@@ -54,27 +69,28 @@ impl Replica {
 
     /// Lets go of the origins that are over, once all members agree that nothing of them is missing here.
     pub(super) fn retire_origins(&mut self, now: Duration) {
-        let others = self.members.joined().filter(|member| member.node != self.config.node);
+        let until = i64::try_from(self.store.applied().get(HISTORY)).unwrap_or(i64::MAX);
+        let is_gone =
+            |(origin, at_ms): &(Origin, i64)| *at_ms <= until && self.store.applied().get(*origin) == 0;
+        self.retired = self.members.closed().filter(is_gone).map(|(origin, _)| origin).collect();
+        let others: Vec<_> =
+            self.members.joined().map(|it| it.node).filter(|it| *it != self.config.node).collect();
         let has_compared =
-            |node| self.peers.get(&node).is_some_and(|peer| peer.is_reachable(now) && peer.compared);
-        if self.store.debt().is_some() || self.is_lacking() || !others.map(|it| it.node).all(has_compared) {
+            |node| self.peers.get(node).is_some_and(|peer| peer.is_reachable(now) && peer.compared);
+        // One who was to join and knows nobody does not know what there was before it either.
+        let knows_nobody = others.is_empty() && !self.config.join.is_empty();
+        let is_whole = self.store.debt().is_none() && !self.is_lacking();
+        if !is_whole || knows_nobody || !others.iter().all(has_compared) {
             return;
         }
         let horizon_ms = self.store.horizon_ms();
-        if self
-            .history
-            .grown_at_ms
-            .is_none_or(|grown_at_ms| horizon_ms > grown_at_ms.saturating_add(WINDOW_MS))
-        {
-            self.history.settled = self.store.applied().get(HISTORY);
-        }
+        self.history.note(horizon_ms, self.store.applied().get(HISTORY));
         let over: Vec<(Origin, i64)> = self.over(horizon_ms).collect();
-        self.retired = over.iter().map(|(origin, _)| *origin).collect::<BTreeSet<_>>();
         for (origin, at_ms) in over {
             if self.store.applied().get(origin) > 0 {
                 tracing::debug!(%origin, "an origin is over: all its points are below the horizon");
                 self.store.retire(origin, HISTORY, u64::try_from(at_ms).unwrap_or(0).max(1));
-                self.history.grown_at_ms = Some(horizon_ms);
+                self.retired.insert(origin);
             }
         }
         let known_for = (FUTURE_MAX + MARGIN + KNOWN_FOR).as_millis() as i64;
