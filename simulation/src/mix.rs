@@ -43,7 +43,7 @@ impl Mix {
         let nodes = draw_nodes(&mut rng);
         let hours = |hours: u64| Duration::from_secs(hours * 3600);
         let (lapse, retention) =
-            [(1, hours(360)), (30, hours(4)), (90, hours(14)), (600, hours(48))][rng.random_range(0..4)];
+            [(1, hours(360)), (30, hours(4)), (90, hours(14)), (600, hours(100))][rng.random_range(0..4)];
         let slowest = [2_500, 6_000, 20_000, 60_000][rng.random_range(0..4)];
         Self {
             nodes,

@@ -225,6 +225,8 @@ impl Disk for MemoryDisk {
     }
 
     fn sync_dir(&self, path: &str) -> io::Result<()> {
+        // The root, by either of its names.
+        let path = path.trim_end_matches('/');
         let mut state = self.begin_whole(false)?;
         let State { live, durable, .. } = &mut *state;
         if !live.has_directory(path) {
