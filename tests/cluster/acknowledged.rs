@@ -74,11 +74,16 @@ async fn a_read_with_a_token_sees_that_write_on_any_node() {
     let mut client = v1::query_client::QueryClient::connect(uri).await.unwrap();
     let never = v1::Token { origin: vec![7; 16], seq: 1 };
     let request = v1::ReadRequest { selector: "marked".into(), tokens: vec![never], ..Default::default() };
-    let error = client.read(request).await.unwrap_err();
+    let error = client.read(request.clone()).await.unwrap_err();
     assert!(
         error.code() == tonic::Code::Unavailable && error.message().contains("has not arrived here"),
         "{error}"
     );
+    let mut lenient = tonic::Request::new(request);
+    lenient.metadata_mut().insert("shoal-token-late", "warn".parse().unwrap());
+    let answer = client.read(lenient).await.unwrap().into_inner();
+    assert!(answer.warnings.iter().any(|warning| warning.contains("has not arrived here")), "{answer:?}");
+    assert_eq!(answer.series.len(), 1);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -6,6 +6,8 @@ pub const ACKS: &str = "shoal-acks";
 pub const COPIES: &str = "shoal-copies";
 /// Of a reply to a write, and of a query that is to contain it: a [`crate::Token`].
 pub const TOKEN: &str = "shoal-token";
+/// Of a query with a token: `warn` for an answer, with a warning, even where the write did not arrive in time.
+pub const TOKEN_LATE: &str = "shoal-token-late";
 /// Of a reply to a query: the hash of what its node had applied.
 pub const FRONTIER: &str = "shoal-frontier";
 /// Of a reply to a query: the time up to which all members' writes are in it.

@@ -52,6 +52,8 @@ pub(super) struct Expression {
 pub(super) struct Terms {
     pub timeout: Option<Duration>,
     pub tokens: Vec<FrameId>,
+    /// Whether an answer without them, and with a warning, is better than none.
+    pub may_be_late: bool,
 }
 
 /// Why a question has no answer.
@@ -104,20 +106,25 @@ pub(super) struct Evaluated {
 /// Works on the state of one moment.
 pub(super) async fn ask<T: Send + 'static>(
     context: &Context,
-    Terms { timeout, tokens }: Terms,
+    Terms { timeout, tokens, may_be_late }: Terms,
     work: impl FnOnce(Moment) -> Result<T, QueryError> + Send + 'static,
 ) -> Result<T, Unanswered> {
     let began = Instant::now();
     let deadline = began + timeout.unwrap_or(TIMEOUT_MAX).min(TIMEOUT_MAX);
     let gone = Arc::new(AtomicBool::new(false));
     let _waiting = Waiting(Arc::clone(&gone));
+    let mut late = None;
     if !tokens.is_empty() {
         // Whoever waits for writes takes nobody's turn meanwhile.
-        context.engine.inspect_after(tokens, |_| ()).await?;
+        match context.engine.inspect_after(tokens, |_| ()).await {
+            Err(error @ ReadError::Behind(_)) if may_be_late => late = Some(error.to_string()),
+            arrived => arrived?,
+        }
     }
     let turn = Arc::clone(&context.turns.0).acquire_owned();
     let turn = tokio::time::timeout_at(deadline.into(), turn).await.map_err(|_| Unanswered::Busy)?;
-    let work = move |snapshot| {
+    let work = move |mut snapshot: Snapshot| {
+        snapshot.warnings.extend(late);
         // The turn lasts as long as the work, even when nobody waits for it any more.
         let _turn = turn;
         work(Moment { snapshot, waited: began.elapsed(), gone, deadline })

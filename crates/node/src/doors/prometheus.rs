@@ -142,6 +142,6 @@ impl Params {
     fn terms(&self) -> Result<Terms, BadParam> {
         let timeout =
             self.duration("timeout")?.map(|ms| Duration::from_millis(u64::try_from(ms).unwrap_or(0)));
-        Ok(Terms { timeout, tokens: self.tokens()? })
+        Ok(Terms { timeout, tokens: self.tokens()?, may_be_late: self.may_be_late() })
     }
 }

@@ -18,11 +18,19 @@ pub(super) struct Query(pub(super) Context);
 #[tonic::async_trait]
 impl v1::query_server::Query for Query {
     async fn read(&self, request: Request<v1::ReadRequest>) -> Result<Response<v1::ReadReply>, Status> {
-        let header = token_of(&request)?;
+        let Awaited { token: header, may_be_late } = awaited(&request)?;
         let v1::ReadRequest { selector, matchers, time, parts, tokens } = request.into_inner();
         let tokens = tokens.iter().map(token).chain(header.map(Ok)).collect::<Result<_, _>>()?;
         let question = Question { matchers: matchers_of(&selector, matchers)?, at_ms: time, parts, tokens };
-        let answer = self.0.engine.read(question).await.map_err(|error| status(&error))?;
+        let mut answer = self.0.engine.read(question.clone()).await;
+        if let Err(error @ ReadError::Behind(_)) = &answer
+            && may_be_late
+        {
+            let late = error.to_string();
+            answer = self.0.engine.read(Question { tokens: Vec::new(), ..question }).await;
+            answer.iter_mut().for_each(|answer| answer.warnings.push(late.clone()));
+        }
+        let answer = answer.map_err(|error| status(&error))?;
         let frontier = format!("{:032x}", answer.frontier);
         let mut response = Response::new(v1::ReadReply {
             series: answer.series.into_iter().map(series_message).collect(),
@@ -40,32 +48,41 @@ impl v1::query_server::Query for Query {
     }
 
     async fn query(&self, request: Request<v1::QueryRequest>) -> Result<Response<v1::QueryReply>, Status> {
-        let token = token_of(&request)?;
-        promql::query(&self.0, request.into_inner(), token).await.map(Response::new)
+        let awaited = awaited(&request)?;
+        promql::query(&self.0, request.into_inner(), awaited).await.map(Response::new)
     }
 
     async fn query_range(
         &self,
         request: Request<v1::QueryRangeRequest>,
     ) -> Result<Response<v1::QueryReply>, Status> {
-        let token = token_of(&request)?;
-        promql::query_range(&self.0, request.into_inner(), token).await.map(Response::new)
+        let awaited = awaited(&request)?;
+        promql::query_range(&self.0, request.into_inner(), awaited).await.map(Response::new)
     }
 
     type WatchStream = BoxStream<'static, Result<v1::QueryReply, Status>>;
 
     async fn watch(&self, request: Request<v1::WatchRequest>) -> Result<Response<Self::WatchStream>, Status> {
-        let token = token_of(&request)?;
-        promql::watch(self.0.clone(), request.into_inner(), token).map(Response::new)
+        let awaited = awaited(&request)?;
+        promql::watch(self.0.clone(), request.into_inner(), awaited).map(Response::new)
     }
 }
 
-/// The token in the request's metadata.
-fn token_of<T>(request: &Request<T>) -> Result<Option<FrameId>, Status> {
+/// What the request's metadata says of a write that the answer is to contain.
+#[derive(Clone, Copy)]
+struct Awaited {
+    token: Option<FrameId>,
+    /// Whether an answer without it is wanted all the same.
+    may_be_late: bool,
+}
+
+fn awaited<T>(request: &Request<T>) -> Result<Awaited, Status> {
     let value = request.metadata().get(header::TOKEN).map(|value| value.to_str().unwrap_or_default());
     let parsed = value.map(str::parse::<Token>).transpose();
     let token = parsed.map_err(|error| Status::invalid_argument(format!("{}: {error}", header::TOKEN)))?;
-    Ok(token.map(|token| FrameId { origin: token.origin, seq: token.seq }))
+    let token = token.map(|token| FrameId { origin: token.origin, seq: token.seq });
+    let may_be_late = request.metadata().get(header::TOKEN_LATE).is_some_and(|value| value == "warn");
+    Ok(Awaited { token, may_be_late })
 }
 
 fn token(message: &v1::Token) -> Result<FrameId, Status> {

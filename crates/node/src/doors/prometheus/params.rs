@@ -98,6 +98,11 @@ impl Params {
         texts.map(frame).collect()
     }
 
+    /// Whether an answer that lacks these writes is wanted all the same.
+    pub(super) fn may_be_late(&self) -> bool {
+        self.headers.get(header::TOKEN_LATE).is_some_and(|value| value == "warn")
+    }
+
     /// Whether the client reads gzip.
     pub(super) fn accepts_gzip(&self) -> bool {
         let values = self.headers.get_all(ACCEPT_ENCODING).iter().filter_map(|value| value.to_str().ok());

@@ -6,13 +6,12 @@ use futures::StreamExt;
 use futures::stream::{self, BoxStream};
 use shoal_proto::v1;
 use shoal_query::{Answer, Element, LabelSet, QueryError, Range, Sample, Series, Value};
-use shoal_store::FrameId;
 use tokio::time::{Interval, MissedTickBehavior, interval};
 use tonic::Status;
 
 use super::super::asking::{Evaluated, Expression, Moment, Terms, Unanswered, When, ask};
 use super::super::{Context, wall_ms};
-use super::{status, token};
+use super::{Awaited, status, token};
 
 /// How often a watched expression is evaluated, where nothing is said.
 const WATCH_EVERY: Duration = Duration::from_secs(1);
@@ -31,32 +30,32 @@ struct Question {
 pub(super) async fn query(
     context: &Context,
     request: v1::QueryRequest,
-    token: Option<FrameId>,
+    awaited: Awaited,
 ) -> Result<v1::QueryReply, Status> {
     let v1::QueryRequest { query, time, terms } = request;
-    question(query, When::At(time.unwrap_or_else(wall_ms)), terms, token)?.answer(context).await
+    question(query, When::At(time.unwrap_or_else(wall_ms)), terms, awaited)?.answer(context).await
 }
 
 /// `QueryRange`.
 pub(super) async fn query_range(
     context: &Context,
     request: v1::QueryRangeRequest,
-    token: Option<FrameId>,
+    awaited: Awaited,
 ) -> Result<v1::QueryReply, Status> {
     let v1::QueryRangeRequest { query, start, end, step, terms } = request;
     let range = Range { start_ms: start, end_ms: end, step_ms: step };
-    question(query, When::Over(range), terms, token)?.answer(context).await
+    question(query, When::Over(range), terms, awaited)?.answer(context).await
 }
 
 /// `Watch`: the first answer at once, then each that differs from the one before. An error ends it.
 pub(super) fn watch(
     context: Context,
     request: v1::WatchRequest,
-    token: Option<FrameId>,
+    awaited: Awaited,
 ) -> Result<BoxStream<'static, Result<v1::QueryReply, Status>>, Status> {
     let v1::WatchRequest { query, interval: every_ms, terms } = request;
     let every = if every_ms == 0 { WATCH_EVERY } else { Duration::from_millis(every_ms) };
-    let question = question(query, When::At(0), terms, token)?;
+    let question = question(query, When::At(0), terms, awaited)?;
     shoal_query::parse(&question.expression.text).map_err(|error| query_status(&error))?;
     let mut ticks = interval(every.max(WATCH_EVERY_MIN));
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -100,7 +99,7 @@ fn question(
     text: String,
     when: When,
     terms: Option<v1::QueryTerms>,
-    header: Option<FrameId>,
+    Awaited { token: header, may_be_late }: Awaited,
 ) -> Result<Question, Status> {
     let v1::QueryTerms { tokens, lookback, timeout, limit } = terms.unwrap_or_default();
     if text.is_empty() {
@@ -115,7 +114,7 @@ fn question(
     let limit = if limit == 0 { usize::MAX } else { usize::try_from(limit).unwrap_or(usize::MAX) };
     Ok(Question {
         expression: Expression { text, when, lookback_ms },
-        terms: Terms { timeout, tokens },
+        terms: Terms { timeout, tokens, may_be_late },
         limit,
     })
 }
