@@ -119,6 +119,11 @@ impl Peer {
         self.origin
     }
 
+    /// Forgets what its answers to pulls said of gaps: it is to be asked anew.
+    pub fn forget_gap(&mut self) {
+        (self.has_gone, self.rounds) = (false, 0);
+    }
+
     /// Whether the peer holds a frame of ours, synced.
     pub fn holds(&self, seq: u64) -> bool {
         let (after, last) = self.held_after;

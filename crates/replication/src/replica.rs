@@ -466,6 +466,11 @@ impl Replica {
         self.own_bytes.note(appended.frame.id().seq, appended.frame.bytes().len());
     }
 
+    /// The nodes that count, but for this one.
+    fn other_members(&self) -> impl Iterator<Item = NodeId> + '_ {
+        self.members.joined().map(|member| member.node).filter(|node| *node != self.config.node)
+    }
+
     fn electorate(&self, now: Duration) -> Electorate {
         let members = self.members.joined().count() as u32;
         let counts = |(node, peer): (&NodeId, &Peer)| self.members.counts(*node) && peer.is_reachable(now);

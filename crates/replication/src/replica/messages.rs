@@ -82,7 +82,7 @@ impl Replica {
         self.send_beat(now, node);
         let Some(peer) = self.peers.get_mut(&node) else { return };
         peer.compared = false;
-        (peer.has_gone, peer.rounds) = (false, 0);
+        peer.forget_gap();
         peer.end_pull();
         if peer.is_reachable(now) && !std::mem::replace(&mut peer.was_reachable, true) {
             self.events.push_back(Event::LinkUp(node));

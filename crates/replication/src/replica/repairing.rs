@@ -18,6 +18,7 @@ use super::retiring::HISTORY;
 use super::{Event, Readiness, Replica};
 use crate::job::{CompareJob, Compared, Job, Points};
 use crate::limits::{LEND_PATIENCE, LEND_REPEAT, LENDER_REST, PAUSE_MAX, ROUNDS};
+use crate::peer::Peer;
 use crate::wire::{Ask, Lend, Message, Terms};
 
 /// A repair under way.
@@ -142,7 +143,7 @@ impl Replica {
         if is_damaged && self.repairs.needed.as_ref().is_none_or(|(known, _)| *known != marks) {
             self.repairs.needed = Some((marks, self.store.have()));
         }
-        let may_lend = |(node, peer): &(&NodeId, &crate::peer::Peer)| {
+        let may_lend = |(node, peer): &(&NodeId, &Peer)| {
             let rests = self.repairs.resting.iter().any(|(resting, _)| resting == *node);
             peer.is_reachable(now) && !peer.is_in_debt && !rests
         };
@@ -175,17 +176,12 @@ impl Replica {
         if self.store.debt().is_some() || self.has_gap() || !self.is_lacking() {
             return;
         }
-        let mut others = self
-            .members
-            .joined()
-            .map(|member| member.node)
-            .filter(|node| *node != self.config.node)
-            .peekable();
-        let has_nothing = |node: NodeId| {
-            let peer = self.peers.get(&node);
+        let others: Vec<_> = self.other_members().collect();
+        let has_nothing = |node: &NodeId| {
+            let peer = self.peers.get(node);
             peer.is_some_and(|peer| peer.is_reachable(now) && !peer.is_in_debt && peer.rounds >= ROUNDS)
         };
-        if others.peek().is_none() || !others.all(has_nothing) {
+        if others.is_empty() || !others.iter().all(has_nothing) {
             return;
         }
         // Of each origin the first: for what comes after it nobody was asked yet.
@@ -450,9 +446,7 @@ impl Replica {
         let Repair { loan, lender, points, began, .. } = repair;
         self.send(lender, &Message::Ask { loan, ask: Ask::Nothing });
         self.repairs.needed = None;
-        for peer in self.peers.values_mut() {
-            (peer.has_gone, peer.rounds) = (false, 0);
-        }
+        self.peers.values_mut().for_each(Peer::forget_gap);
         self.next_compare = now;
         self.tell_held();
         self.events.push_back(Event::Repaired { lender, points, took: now.saturating_sub(began) });

@@ -73,8 +73,7 @@ impl Replica {
         let is_gone =
             |(origin, at_ms): &(Origin, i64)| *at_ms <= until && self.store.applied().get(*origin) == 0;
         self.retired = self.members.closed().filter(is_gone).map(|(origin, _)| origin).collect();
-        let others: Vec<_> =
-            self.members.joined().map(|it| it.node).filter(|it| *it != self.config.node).collect();
+        let others: Vec<_> = self.other_members().collect();
         let has_compared =
             |node| self.peers.get(node).is_some_and(|peer| peer.is_reachable(now) && peer.compared);
         // One who was to join and knows nobody does not know what there was before it either.

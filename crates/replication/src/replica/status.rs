@@ -148,8 +148,7 @@ impl Replica {
 
     /// Up to which ms of our clock all that the members held is here; `None` if a member has never told.
     pub fn complete_until(&self, now: Duration) -> Option<i64> {
-        let others = self.members.joined().map(|member| member.node).filter(|node| *node != self.config.node);
-        self.complete.until(others, self.wall_ms(now))
+        self.complete.until(self.other_members(), self.wall_ms(now))
     }
 
     /// What the node waits for, if it is not in service yet.

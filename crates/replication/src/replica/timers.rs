@@ -37,7 +37,7 @@ impl Replica {
         for (node, peer) in &mut self.peers {
             if peer.was_reachable && !peer.is_reachable(now) {
                 peer.was_reachable = false;
-                (peer.has_gone, peer.rounds) = (false, 0);
+                peer.forget_gap();
                 peer.close_push();
                 self.events.push_back(Event::LinkDown(*node));
             }
