@@ -7,7 +7,7 @@
 
 use std::cmp::Ordering;
 
-use shoal_model::STALE_BITS;
+use shoal_model::{Point, STALE_BITS};
 
 /// Compares by the order above. Equal means the same bits.
 #[inline]
@@ -19,6 +19,11 @@ pub fn compare(a: f64, b: f64) -> Ordering {
 #[inline]
 pub fn join(a: f64, b: f64) -> f64 {
     if rank(a) < rank(b) || crate::Mutant::LastOfTwo.is_on() { b } else { a }
+}
+
+/// The point with the greatest value, of equal ones the latest: what is kept of a counter.
+pub fn greatest(points: impl IntoIterator<Item = Point>) -> Option<Point> {
+    points.into_iter().max_by(|a, b| compare(a.value, b.value).then(a.time.cmp(&b.time)))
 }
 
 const SIGN: u64 = 1 << 63;

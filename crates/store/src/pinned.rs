@@ -117,8 +117,7 @@ impl Pinned {
             None => vec![StreamRead::default(); counters.len()],
         };
         for read in &mut reads {
-            let points = read.points.drain(..);
-            let greatest = points.max_by(|a, b| order::compare(a.value, b.value).then(a.time.cmp(&b.time)));
+            let greatest = order::greatest(read.points.drain(..));
             read.points.extend(greatest);
         }
         reads

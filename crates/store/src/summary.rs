@@ -81,7 +81,7 @@ fn condense(kind: Kind, points: &[Point]) -> Vec<Point> {
         Kind::UpDown | Kind::Gauge => last.into_iter().collect(),
         Kind::Counter => {
             let finite = points.iter().filter(|point| point.value.is_finite()).copied();
-            let greatest = finite.max_by(|a, b| order::compare(a.value, b.value).then(a.time.cmp(&b.time)));
+            let greatest = order::greatest(finite);
             let last = last.filter(|last| greatest.is_none_or(|greatest| greatest.time < last.time));
             greatest.into_iter().chain(last).collect()
         }

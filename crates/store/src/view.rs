@@ -127,8 +127,7 @@ impl View {
         let wanted = streams.iter().zip(reads).filter(|((_, kind), _)| *kind == Kind::Counter);
         for (((place, _), read), below) in wanted.zip(below) {
             let points = below.points.into_iter().chain(self.base.get(*place));
-            let greatest = points.max_by(|a, b| order::compare(a.value, b.value).then(a.time.cmp(&b.time)));
-            read.points.extend(greatest.filter(|point| point.time <= to));
+            read.points.extend(order::greatest(points).filter(|point| point.time <= to));
             read.damage.extend(below.damage);
             read.settle();
         }

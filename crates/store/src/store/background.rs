@@ -185,9 +185,8 @@ impl ExpireJob {
                 }
                 if self.catalogue.read().kind(scan.place()) == Some(Kind::Counter) {
                     let points = scan.times().iter().zip(scan.values());
-                    let best =
-                        points.max_by(|a, b| shoal_merge::order::compare(*a.1, *b.1).then(a.0.cmp(b.0)));
-                    greatest.extend(best.map(|(time, value)| (scan.place(), Point::new(*time, *value))));
+                    let points = points.map(|(time, value)| Point::new(*time, *value));
+                    greatest.extend(shoal_merge::order::greatest(points).map(|point| (scan.place(), point)));
                 }
             }
         }
