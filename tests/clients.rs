@@ -8,6 +8,8 @@
 mod harness;
 #[path = "clients/installed.rs"]
 mod installed;
+#[path = "clients/moving.rs"]
+mod moving;
 #[path = "clients/otlp.rs"]
 mod otlp;
 #[path = "clients/promtool.rs"]

@@ -25,8 +25,12 @@ mod full_disk;
 mod harness;
 #[path = "cluster/killed.rs"]
 mod killed;
+#[path = "cluster/load.rs"]
+mod load;
 #[path = "cluster/membership.rs"]
 mod membership;
+#[path = "cluster/metrics.rs"]
+mod metrics;
 #[path = "cluster/partition.rs"]
 mod partition;
 #[path = "cluster/power.rs"]
@@ -39,6 +43,8 @@ mod push;
 mod relay;
 #[path = "cluster/remote_write.rs"]
 mod remote_write;
+#[path = "cluster/rolling.rs"]
+mod rolling;
 #[path = "cluster/rot.rs"]
 mod rot;
 #[path = "cluster/scraping.rs"]

@@ -147,3 +147,13 @@ fn a_guarded_node_answers_those_with_a_token() {
     std::fs::write(&token, "third\n").unwrap();
     node.fails(&["read", "clicks", "--token-file", token.to_str().unwrap()], "Unauthenticated");
 }
+
+#[test]
+fn a_nodes_log_is_changed_while_it_runs() {
+    let node = Node::start(&[]);
+    assert_eq!(node.works(&["log"]), "error\n");
+    assert_eq!(node.works(&["log", "info,shoal=debug"]), "info,shoal=debug\n");
+    assert_eq!(node.works(&["log"]), "info,shoal=debug\n");
+    node.fails(&["log", "shoal=loud"], "shoal=loud");
+    assert_eq!(node.works(&["log"]), "info,shoal=debug\n");
+}

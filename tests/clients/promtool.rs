@@ -32,3 +32,18 @@ async fn promtool_asks_for_values_series_and_labels() {
     assert!(!refused.status.success(), "{refused:?}");
     assert!(String::from_utf8_lossy(&refused.stderr).contains("bad_data"), "{refused:?}");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn promtool_finds_nothing_to_say_of_a_nodes_own_metrics() {
+    let Some(promtool) = installed::program("promtool") else { return };
+    let cluster = Cluster::start(2).await;
+    let (_, answer) = cluster.nodes[0].get("/metrics").await.unwrap();
+    let text = answer.split_once("\r\n\r\n").unwrap().1;
+    let file = cluster.path("metrics");
+    std::fs::write(&file, text).unwrap();
+    let command = format!("promtool check metrics < '{}'", file.display());
+    let checked = tokio::process::Command::new("sh").args(["-c", &command]).output().await.unwrap();
+    let said = [checked.stdout, checked.stderr].map(|bytes| String::from_utf8_lossy(&bytes).into_owned());
+    assert!(checked.status.success() && said.concat().is_empty(), "{said:?}");
+    drop(promtool);
+}

@@ -67,6 +67,8 @@ impl Node {
         let mut command = Command::new(line.next().expect("a program"));
         command.args(line);
         command.args(["node", "--name", &self.name, "--self-metrics", "off"]).arg("--data").arg(&self.data);
+        // A test that is about draining says so by a flag, which wins.
+        command.env("SHOAL_DRAIN", "off");
         command
             .args(["--listen", &self.client.to_string(), "--peer", &self.peer.to_string()])
             .args(&self.extra);
@@ -110,6 +112,11 @@ impl Node {
     /// SIGTERM, and waits for the end.
     pub async fn terminate(&mut self) -> std::process::ExitStatus {
         self.signal(Signal::TERM);
+        self.ended().await
+    }
+
+    /// Waits for the end.
+    pub async fn ended(&mut self) -> std::process::ExitStatus {
         let mut child = self.child.take().expect("the node runs");
         tokio::task::spawn_blocking(move || child.wait()).await.expect("no panic").expect("the node ends")
     }

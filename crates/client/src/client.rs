@@ -244,6 +244,20 @@ impl Client {
             })
             .await
     }
+
+    /// What the node logs, after changing it where a filter is given: until it ends.
+    pub async fn log_filter(&self, filter: Option<&str>) -> Result<String, CallError> {
+        let message = v1::LogRequest { filter: filter.unwrap_or_default().to_owned() };
+        self.shared
+            .call(DEADLINE, move |_, link| {
+                let message = message.clone();
+                async move {
+                    let mut client = ClusterClient::new(link.channel.clone());
+                    Ok(client.log(link.request(message)).await?.into_inner().filter)
+                }
+            })
+            .await
+    }
 }
 
 impl Shared {

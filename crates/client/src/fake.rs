@@ -145,4 +145,7 @@ impl Cluster for State {
     async fn snapshot(&self, _: Request<v1::SnapshotRequest>) -> Result<Response<v1::SnapshotReply>, Status> {
         Ok(Response::new(v1::SnapshotReply::default()))
     }
+    async fn log(&self, _: Request<v1::LogRequest>) -> Result<Response<v1::LogReply>, Status> {
+        Ok(Response::new(v1::LogReply::default()))
+    }
 }

@@ -149,10 +149,11 @@ pub(crate) fn answer(reply: v1::MembersReply, address: Address) -> Result<Member
     convert(reply, address).map_err(|error| Status::internal(error.to_string()))
 }
 
-/// Where the joined members of a reply answer clients.
+/// Where the joined members of a reply answer clients, but for those that are about to end.
 pub(crate) fn client_addresses(reply: &v1::MembersReply) -> Vec<Address> {
     let joined = reply.members.iter().filter(|member| member.state() == v1::MemberState::Joined);
-    joined.filter_map(|member| member.client_address.parse().ok()).collect()
+    let stays = joined.filter(|member| member.phase != "leaving");
+    stays.filter_map(|member| member.client_address.parse().ok()).collect()
 }
 
 fn convert(reply: v1::MembersReply, address: Address) -> Result<Members, IdError> {

@@ -1,7 +1,6 @@
 //! The command line: what is typed after `shoal`, and who does it. One line on stderr and exit code 1 when it
 //! fails, 2 when it was not understood.
 
-mod log;
 mod node;
 
 use std::io::Write;
@@ -9,7 +8,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
-use crate::commands::{Bench, Change, Forget, Keygen, Query, Read, Snapshot, Status};
+use crate::commands::{Bench, Change, Export, Forget, Import, Keygen, Log, Query, Read, Snapshot, Status};
 use crate::demo::Demo;
 use node::Node;
 
@@ -49,6 +48,15 @@ enum Command {
         after_help = "Example: shoal bench --write http://127.0.0.1:7400/api/v1/write --query http://127.0.0.1:7400 --pid $(pidof shoal)"
     )]
     Bench(Box<Bench>),
+    /// Write all samples of some series to a file, for Prometheus, VictoriaMetrics or another cluster
+    #[command(after_help = "Example: shoal export '{__name__=~\".+\"}' --start 7d --out week.om")]
+    Export(Export),
+    /// Send a file of samples to the cluster; sent again it changes nothing
+    #[command(after_help = "Example: promtool tsdb dump /var/lib/prometheus/metrics2 | shoal import -")]
+    Import(Import),
+    /// Show or change what a running node logs, until it ends
+    #[command(after_help = "Example: shoal log info,shoal=debug --node 127.0.0.1:7400")]
+    Log(Log),
     /// Make a new cluster key
     Keygen(Keygen),
 }
@@ -83,6 +91,9 @@ impl Command {
             Command::Set(change) => print(&block_on(change.set())??),
             Command::Forget(forget) => print(&block_on(forget.run())??),
             Command::Snapshot(snapshot) => print(&block_on(snapshot.run())??),
+            Command::Export(export) => print(&block_on(export.run())??),
+            Command::Import(import) => print(&block_on(import.run())??),
+            Command::Log(log) => print(&block_on(log.run())??),
             Command::Bench(bench) => print(&block_on(bench.run())??),
             Command::Keygen(keygen) => print(&keygen.run()?),
         }

@@ -3,14 +3,19 @@
 
 mod bench;
 mod change;
+mod export;
 mod figure;
 mod forget;
+mod import;
 mod keygen;
+mod log;
+mod progress;
 mod query;
 mod read;
 mod snapshot;
 mod status;
 mod table;
+mod time;
 
 use std::path::PathBuf;
 
@@ -20,9 +25,12 @@ use crate::config::{ConfigError, read_tokens};
 
 pub(crate) use bench::Bench;
 pub(crate) use change::Change;
+pub(crate) use export::Export;
 pub(crate) use figure::{hex, value_text};
 pub(crate) use forget::Forget;
+pub(crate) use import::Import;
 pub(crate) use keygen::Keygen;
+pub(crate) use log::Log;
 pub(crate) use query::Query;
 pub(crate) use read::Read;
 pub(crate) use snapshot::Snapshot;
@@ -52,11 +60,16 @@ impl Target {
     /// A client of these nodes and no others: whoever names a node means that node.
     fn client(&self) -> Result<Client, CommandError> {
         let mut builder = Client::builder().seeds(&self.node).only_seeds();
-        if let Some(path) = &self.token_file {
-            let token = read_tokens(path)?.into_iter().next().expect("a token file holds a token");
+        if let Some(token) = self.token()? {
             builder = builder.token(token);
         }
         Ok(builder.build()?)
+    }
+
+    /// The bearer token, if there is one.
+    fn token(&self) -> Result<Option<String>, CommandError> {
+        let Some(path) = &self.token_file else { return Ok(None) };
+        Ok(read_tokens(path)?.into_iter().next())
     }
 }
 
@@ -96,8 +109,8 @@ pub(crate) enum CommandError {
         ids: String,
     },
     /// Several nodes were named where one is meant.
-    #[error("a snapshot is taken of one node: name it by --node")]
-    OneNode,
+    #[error("{0} is one node's: name it by --node")]
+    OneNode(&'static str),
     /// The key file cannot be written.
     #[error("{path}: {source}")]
     KeyFile {
@@ -106,4 +119,47 @@ pub(crate) enum CommandError {
         /// What the system said.
         source: std::io::Error,
     },
+    /// A file that is read or written.
+    #[error("{path}: {source}")]
+    File {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// A node did not begin to answer.
+    #[error("{node}: {reason}")]
+    Answer {
+        /// The last node that was asked.
+        node: String,
+        /// What it said.
+        reason: String,
+    },
+    /// An answer broke off; what was written of it is not whole.
+    #[error("the answer broke off, so what was written is not whole: {0}")]
+    CutOff(String),
+    /// A file of samples cannot be read on.
+    #[error("{path}: {source}")]
+    Import {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: import::ImportError,
+    },
+    /// Some samples were not taken; the same ones would be refused again.
+    #[error("{refused} points were refused, {accepted} imported; the first reason: {reason}")]
+    Partly {
+        /// Points that were stored.
+        accepted: u64,
+        /// Those that were not.
+        refused: u64,
+        /// Why the first was not.
+        reason: String,
+    },
+}
+
+impl CommandError {
+    fn file(path: &std::path::Path, source: std::io::Error) -> Self {
+        CommandError::File { path: path.to_owned(), source }
+    }
 }

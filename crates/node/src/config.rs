@@ -59,6 +59,8 @@ pub(crate) struct NodeConfig {
     pub(crate) statsd_buckets: Vec<f64>,
     /// The file with the jobs to scrape.
     pub(crate) scrape: Option<PathBuf>,
+    /// How long a node that ends still serves while it says that it is not ready.
+    pub(crate) drain: Duration,
     /// How long gossip remembers a node that is silent; `None` for as long as it can.
     pub(crate) gossip_grace: Option<Duration>,
 }

@@ -19,7 +19,9 @@ mod refusals;
 mod remote_write;
 mod server;
 pub(crate) mod statsd;
+mod timing;
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -32,6 +34,7 @@ pub use own::figures as own_figures;
 pub use push::repeat as repeat_pushes;
 pub use refusals::{Door, Refusals};
 pub use server::serve;
+pub use timing::Timing;
 
 /// What every door needs.
 #[derive(Clone)]
@@ -52,6 +55,12 @@ pub struct Context {
     pub mesh: shoal_transport::Mesh,
     /// The turns of PromQL questions.
     pub turns: Turns,
+    /// What requests take.
+    pub timing: Arc<Timing>,
+    /// What is logged.
+    pub log: crate::log::LogFilter,
+    /// True once the doors take no more: what would go on without an end ends then.
+    pub stopping: tokio::sync::watch::Receiver<bool>,
 }
 
 /// Facts about this node that do not change.
@@ -61,6 +70,8 @@ pub struct About {
     pub profile: shoal_model::Profile,
     /// The cluster's name.
     pub cluster: String,
+    /// The data directory.
+    pub data: PathBuf,
     /// How old a point may be.
     pub retention: Duration,
     /// The label that tells the replicas of one server apart, if there is one.
@@ -73,6 +84,14 @@ impl About {
     /// The rules of admission now.
     pub fn rules(&self) -> crate::admission::Rules {
         crate::admission::Rules { now_ms: wall_ms(), retention: self.retention }
+    }
+}
+
+impl Context {
+    /// Returns when the doors take no more.
+    async fn stopped(&self) {
+        // A dropped sender means the node is ending too.
+        let _ = self.stopping.clone().wait_for(|is_stopping| *is_stopping).await;
     }
 }
 

@@ -4,6 +4,7 @@
 mod answer;
 mod driver;
 mod lensed;
+mod meter;
 mod notes;
 
 use std::collections::BTreeSet;
@@ -23,6 +24,7 @@ use tokio::sync::{Semaphore, mpsc, oneshot, watch};
 
 pub use answer::{Answer, PartValue, Question, SeriesValue, Snapshot, TooManySeries};
 pub use lensed::{Effort, Lensed, shown_labels};
+pub use meter::Meter;
 pub use notes::Notes;
 
 /// Requests that wait for the loop; doors wait when it is full.
@@ -146,6 +148,8 @@ pub struct Status {
     pub counters: Counters,
     /// What was refused of other nodes.
     pub faults: Faults,
+    /// Why the journal takes nothing more until a restart, if that is so.
+    pub failure: Option<String>,
     /// What answers hash.
     pub frontier: u128,
     /// Frames that were held and cannot be read any more.
@@ -181,6 +185,7 @@ enum Command {
     Status { reply: oneshot::Sender<Status> },
     Forget { target: String, reply: oneshot::Sender<Result<Member, ForgetError>> },
     TakeSnapshot { directory: String, reply: oneshot::Sender<Result<SnapshotSize, TakeSnapshotError>> },
+    Drain { reply: oneshot::Sender<bool> },
     Leave { reply: oneshot::Sender<()> },
     Stop,
 }
@@ -202,6 +207,7 @@ pub struct Wiring {
 pub struct Engine {
     commands: mpsc::Sender<Command>,
     readiness: watch::Receiver<Readiness>,
+    meter: Arc<Meter>,
     annotations: SharedAnnotations,
     node: NodeId,
     room: Arc<Semaphore>,
@@ -214,10 +220,11 @@ impl Engine {
         let (commands, mailbox) = mpsc::channel(MAILBOX);
         let annotations = wiring.replica.store().annotations().clone();
         let (readiness, watched) = watch::channel(wiring.replica.readiness());
-        let task = tokio::spawn(driver::run(wiring, mailbox, readiness));
+        let meter = Arc::new(Meter::default());
+        let task = tokio::spawn(driver::run(wiring, mailbox, readiness, meter.clone()));
         let room = Arc::new(Semaphore::new(WAITING_BYTES_MAX));
         let answers = Arc::new(Semaphore::new(ANSWERS_MAX));
-        (Self { commands, readiness: watched, annotations, node, room, answers }, task)
+        (Self { commands, readiness: watched, meter, annotations, node, room, answers }, task)
     }
 
     /// This node.
@@ -228,6 +235,11 @@ impl Engine {
     /// Whether the node is in service, now and whenever that changes.
     pub fn readiness(&self) -> watch::Receiver<Readiness> {
         self.readiness.clone()
+    }
+
+    /// What its work on the disk takes.
+    pub fn meter(&self) -> &Meter {
+        &self.meter
     }
 
     /// Writes a batch and waits for its copies. Refused where too much waits for that already.
@@ -307,6 +319,12 @@ impl Engine {
     /// Copies the store into a directory of this machine; returns when that is done.
     pub async fn take_snapshot(&self, directory: String) -> Result<SnapshotSize, TakeSnapshotError> {
         self.ask(|reply| Command::TakeSnapshot { directory, reply }).await?
+    }
+
+    /// Says from now on that this node is not ready, while it serves as before; tells whether there is another node
+    /// for clients to turn to.
+    pub async fn drain(&self) -> Result<bool, Stopped> {
+        self.ask(|reply| Command::Drain { reply }).await
     }
 
     /// Leaves the cluster; returns when all that this node wrote is held by another, or after a while.

@@ -16,7 +16,7 @@ use shoal_model::{Kind, LabelError, Labels, Point, Stream, StreamPoints, Writer}
 use families::Families;
 pub(crate) use line::Pair;
 use line::SyntaxError;
-pub(crate) use write::{write_family, write_sample};
+pub(crate) use write::{bound_text, write_family, write_sample, write_sample_in_seconds};
 
 /// Bytes of one line: labels at their limit with every character escaped, a value and a time.
 const LINE_BYTES_MAX: usize = 64 * 1024;

@@ -1,13 +1,19 @@
 //! Figures: what a node measures of its host and of itself at one moment, before it becomes `/metrics` text or
 //! points of its own. Families follow the conventions of Prometheus' exporters, so that dashboards fit.
 
+mod histogram;
+
 use crate::exposition::write_family;
+
+pub(crate) use histogram::{Histogram, MOMENTS, WORK};
 
 /// One value of one family.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Figure {
     /// The family's name, its unit last.
     pub(crate) family: &'static str,
+    /// What its name has behind the family's: `_bucket`, `_sum` or `_count` of a histogram.
+    pub(crate) suffix: &'static str,
     /// How it moves.
     pub(crate) kind: FigureKind,
     /// A sentence for people.
@@ -25,6 +31,8 @@ pub(crate) enum FigureKind {
     Counter,
     /// Up and down.
     Gauge,
+    /// A part of a classic histogram: only up.
+    Histogram,
 }
 
 impl FigureKind {
@@ -33,6 +41,7 @@ impl FigureKind {
         match self {
             FigureKind::Counter => "counter",
             FigureKind::Gauge => "gauge",
+            FigureKind::Histogram => "histogram",
         }
     }
 }
@@ -40,12 +49,17 @@ impl FigureKind {
 impl Figure {
     /// A counter without labels.
     pub(crate) fn counter(family: &'static str, help: &'static str, value: f64) -> Self {
-        Self { family, kind: FigureKind::Counter, help, labels: Vec::new(), value }
+        Self { family, suffix: "", kind: FigureKind::Counter, help, labels: Vec::new(), value }
     }
 
     /// A gauge without labels.
     pub(crate) fn gauge(family: &'static str, help: &'static str, value: f64) -> Self {
-        Self { family, kind: FigureKind::Gauge, help, labels: Vec::new(), value }
+        Self { family, suffix: "", kind: FigureKind::Gauge, help, labels: Vec::new(), value }
+    }
+
+    /// The name of its series.
+    pub(crate) fn name(&self) -> String {
+        format!("{}{}", self.family, self.suffix)
     }
 
     /// The same with one more label.
@@ -55,13 +69,18 @@ impl Figure {
     }
 }
 
-/// The figures as exposition text, each family once, in order of family and labels.
+/// The figures as exposition text, each family once, in order of family and labels; the parts of a histogram stay in
+/// their order.
 pub(crate) fn render(figures: &[Figure]) -> String {
     let mut sorted: Vec<&Figure> = figures.iter().collect();
-    sorted.sort_by(|a, b| (a.family, &a.labels).cmp(&(b.family, &b.labels)));
+    let place = |figure: &&Figure| {
+        let labels = figure.labels.iter().filter(|(name, _)| *name != "le");
+        (figure.family, labels.map(|(name, value)| (*name, value.clone())).collect::<Vec<_>>())
+    };
+    sorted.sort_by_cached_key(place);
     let mut out = String::new();
     for family in sorted.chunk_by(|a, b| a.family == b.family) {
-        let samples = family.iter().map(|figure| (figure.labels.as_slice(), figure.value));
+        let samples = family.iter().map(|figure| (figure.suffix, figure.labels.as_slice(), figure.value));
         write_family(&mut out, family[0].family, family[0].kind.word(), family[0].help, samples);
     }
     out

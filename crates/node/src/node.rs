@@ -2,6 +2,7 @@
 //! on SIGTERM leaves in order.
 
 mod directory;
+mod ending;
 mod gathering;
 mod own_metrics;
 
@@ -17,22 +18,22 @@ use shoal_replication::{Config, Replica};
 use shoal_store::{Opened, Options, RealDisk, Replayed, Store};
 use shoal_transport::{Arrival, Arrivals, Class, Hello, Mesh, MeshConfig};
 use tokio::net::TcpListener;
-use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{mpsc, watch};
 
 use crate::config::NodeConfig;
 use crate::doors::{self, About, Context, Intake, Refusals, Turns};
 use crate::engine::{Engine, Wiring};
+use crate::log::LogFilter;
 use directory::DataDirectory;
+use ending::{Ending, Signals};
 use gathering::{Gathering, Sockets};
 
 /// Messages that wait between the transport and gossip.
 const BACKLOG: usize = 64;
 
 /// Runs a node until a signal ends it, or something that it cannot live without fails.
-pub async fn run(config: NodeConfig) -> anyhow::Result<()> {
-    let mut terminate = signal(SignalKind::terminate()).context("signals")?;
-    let mut interrupt = signal(SignalKind::interrupt()).context("signals")?;
+pub async fn run(config: NodeConfig, log: LogFilter) -> anyhow::Result<()> {
+    let mut signals = Signals::listen()?;
     let directory = DataDirectory::take(&config.data)?;
     let mut rng = rand::rng();
     let (identity, origin) = (directory.begin_life(&mut rng)?, Origin::random(&mut rng));
@@ -51,6 +52,7 @@ pub async fn run(config: NodeConfig) -> anyhow::Result<()> {
     let membership = Membership::spawn(membership_config, profile.clone(), link, gossip).await?;
     let wiring = Wiring { replica, mesh: mesh.clone(), arrivals, membership };
     let (engine, mut task) = Engine::start(wiring, identity.node);
+    let (stop, stopping) = watch::channel(false);
     let context = Context {
         engine: engine.clone(),
         about: Arc::new(about(&config, profile.clone())),
@@ -60,6 +62,9 @@ pub async fn run(config: NodeConfig) -> anyhow::Result<()> {
         known: Arc::default(),
         mesh: mesh.clone(),
         turns: Turns::default(),
+        timing: Arc::default(),
+        log,
+        stopping: stopping.clone(),
     };
     let sockets = Sockets::bind(&config)?;
     directory.announce(listener.local_addr()?, mesh.local_addr(), sockets.statsd())?;
@@ -68,36 +73,21 @@ pub async fn run(config: NodeConfig) -> anyhow::Result<()> {
         client = %profile.client, peer = %profile.peer, "listening"
     );
     let gathering = Gathering::start(&context, &config, sockets)?;
-    let (stop, stopped) = watch::channel(false);
-    let served = tokio::spawn(doors::serve(listener, context, wait(stopped)));
-    tokio::select! {
-        _ = terminate.recv() => {}
-        _ = interrupt.recv() => {}
+    let served = tokio::spawn(doors::serve(listener, context, wait(stopping)));
+    let told = tokio::select! {
+        told = signals.next() => told,
         ended = &mut task => return ended.context("the engine")?,
-    }
-    tracing::info!("leaving");
-    gathering.stop().await;
-    leave(engine, &stop).await;
+    };
+    Ending { engine, gathering, stop, served, drain: config.drain }.run(told, &mut signals).await?;
     let ended = task.await.context("the engine")?;
-    // Connections that clients keep open must not keep the node.
-    let _ = tokio::time::timeout(std::time::Duration::from_secs(2), served).await;
     mesh.shutdown().await;
     directory.retract();
     ended
 }
 
-/// Hands over what was written, then takes no more requests. The engine ends when its last handle is gone.
-async fn leave(engine: Engine, stop: &watch::Sender<bool>) {
-    if engine.leave().await.is_err() {
-        tracing::warn!("the engine had stopped before the node left");
-    }
-    stop.send_replace(true);
-    engine.stop().await;
-}
-
-async fn wait(mut stopped: watch::Receiver<bool>) {
+async fn wait(mut stopping: watch::Receiver<bool>) {
     // A dropped sender means the node is ending too.
-    let _ = stopped.wait_for(|stop| *stop).await;
+    let _ = stopping.wait_for(|stop| *stop).await;
 }
 
 fn bind_mesh(config: &NodeConfig, hello: Hello) -> anyhow::Result<(Mesh, Arrivals)> {
@@ -160,6 +150,7 @@ fn about(config: &NodeConfig, profile: Profile) -> About {
     About {
         profile,
         cluster: config.cluster.clone(),
+        data: config.data.clone(),
         retention: config.retention,
         replica_label: config.replica_label.clone(),
         tokens: config.tokens.clone(),

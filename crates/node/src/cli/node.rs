@@ -5,8 +5,8 @@ use std::path::PathBuf;
 
 use anyhow::Context;
 
-use super::log;
 use crate::config::TypedNode;
+use crate::log::LogFilter;
 
 /// What is typed after `shoal node`. Flags win over the environment, the environment over the file.
 #[derive(Debug, clap::Args)]
@@ -27,7 +27,8 @@ impl Node {
     pub(super) fn run(self) -> anyhow::Result<()> {
         let file = self.config.as_deref().map(TypedNode::from_file).transpose()?;
         let typed = self.typed.or(file.unwrap_or_default());
-        log::start(typed.log.as_deref(), typed.log_format.unwrap_or_default())?;
+        let log = LogFilter::start(typed.log.as_deref(), typed.log_format.unwrap_or_default());
+        let log = log.context("--log")?;
         let config = typed.resolve()?;
         if config.keys.is_development() {
             tracing::warn!(
@@ -36,8 +37,8 @@ impl Node {
             );
         }
         let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().context("runtime")?;
-        runtime.block_on(async {
-            let node = crate::node::run(config);
+        let ended = runtime.block_on(async {
+            let node = crate::node::run(config, log);
             if !self.until_stdin_closes {
                 return node.await;
             }
@@ -50,7 +51,12 @@ impl Node {
                     Ok(())
                 }
             }
-        })
+        });
+        if ended.is_err() {
+            // A node that ends in disorder does not wait for flushes and merges that are under way.
+            runtime.shutdown_background();
+        }
+        ended
     }
 }
 

@@ -1,13 +1,12 @@
 //! `shoal query`: what a PromQL expression comes to, at one time or over a range.
 
-use std::time::{SystemTime, UNIX_EPOCH};
-
 use serde_json::{Value, json};
 use shoal_client::{QueryAnswer, QueryOptions, QueryResult, QuerySeries, Token, When};
 use shoal_model::Point;
 use shoal_query::LabelSet;
 
 use super::figure::time_text;
+use super::time::{Time, now_ms};
 use super::{CommandError, Table, Target, hex, value_text};
 
 /// Steps of a range that names none: a screen full.
@@ -51,32 +50,6 @@ pub(crate) struct Query {
     target: Target,
 }
 
-/// A time as it is typed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Time {
-    /// In ms since 1970.
-    At(i64),
-    /// So many ms ago.
-    Ago(i64),
-}
-
-impl Time {
-    fn parse(text: &str) -> Result<Self, String> {
-        match (text.parse::<f64>(), shoal_query::parse_duration_ms(text)) {
-            (Ok(seconds), _) if seconds.is_finite() => Ok(Time::At((seconds * 1_000.0).round() as i64)),
-            (Err(_), Some(ms)) => Ok(Time::Ago(ms)),
-            _ => Err("a time is a number of seconds since 1970, or how long ago, such as 5m".to_owned()),
-        }
-    }
-
-    fn ms(self, now_ms: i64) -> i64 {
-        match self {
-            Time::At(ms) => ms,
-            Time::Ago(ms) => now_ms.saturating_sub(ms),
-        }
-    }
-}
-
 fn parse_step(text: &str) -> Result<i64, String> {
     let step = shoal_query::parse_duration_ms(text).filter(|step| *step > 0);
     step.ok_or_else(|| "a step is a number of seconds above zero, or a duration such as 1m".to_owned())
@@ -91,8 +64,7 @@ impl Query {
     }
 
     fn when(&self) -> Result<When, CommandError> {
-        let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        let now_ms = i64::try_from(since.as_millis()).unwrap_or(i64::MAX);
+        let now_ms = now_ms();
         let Some(start) = self.start else {
             if self.end.is_some() || self.step.is_some() {
                 return Err(CommandError::NoStart);

@@ -20,7 +20,7 @@ pub(crate) struct Snapshot {
 impl Snapshot {
     pub(crate) async fn run(&self) -> Result<String, CommandError> {
         if self.target.node.len() != 1 {
-            return Err(CommandError::OneNode);
+            return Err(CommandError::OneNode("a snapshot"));
         }
         let taken = self.target.client()?.snapshot(&self.directory, PATIENCE).await?;
         let shoal_client::Snapshot { files, copied_bytes } = taken;

@@ -20,6 +20,11 @@ const CLUSTER: &str = "shoal";
 const TOTALS: u32 = 10;
 const RETENTION: Span = Span(Duration::from_secs(15 * 86_400));
 const SELF_METRICS: Every = Every::Interval(Duration::from_secs(15));
+/// Longer than two checks of a load balancer that looks every two seconds, and than Kubernetes takes to tell its
+/// proxies that a pod ends; short enough to wait for at a keyboard.
+const DRAIN: Every = Every::Interval(Duration::from_secs(5));
+/// Whoever stops a node for good waits no longer: systemd gives up after 90 s, Kubernetes after 30 s unless told.
+const DRAIN_MAX: Duration = Duration::from_secs(600);
 const JOURNAL: Bytes = Bytes(1 << 30);
 /// More often costs more than the node's own work; more rarely, and its gauges drop out of answers.
 const SELF_METRICS_RANGE: std::ops::RangeInclusive<Duration> =
@@ -57,6 +62,7 @@ impl TypedNode {
                 .map_or(self.retention.unwrap_or(RETENTION).0.saturating_mul(TOTALS), |span| span.0),
             replica_label: replica_label(self.replica_label)?,
             journal_bytes_max: self.journal.unwrap_or(JOURNAL).0,
+            drain: drain(self.drain.unwrap_or(DRAIN))?,
             gossip_grace: self.gossip_grace.map(|span| span.0),
             self_metrics: self_metrics(self.self_metrics.unwrap_or(SELF_METRICS))?,
             statsd: self.statsd,
@@ -129,6 +135,16 @@ fn self_metrics(every: Every) -> Result<Option<Duration>, ConfigError> {
         Every::Interval(interval) if SELF_METRICS_RANGE.contains(&interval) => Ok(Some(interval)),
         Every::Interval(interval) => {
             Err(value("self-metrics", &format!("{interval:?}"), "1s to 5m, or off, is wanted"))
+        }
+    }
+}
+
+fn drain(every: Every) -> Result<Duration, ConfigError> {
+    match every {
+        Every::Off => Ok(Duration::ZERO),
+        Every::Interval(time) if time <= DRAIN_MAX => Ok(time),
+        Every::Interval(time) => {
+            Err(value("drain", &format!("{time:?}"), "10m at the most, or off, is wanted"))
         }
     }
 }

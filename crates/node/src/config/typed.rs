@@ -108,6 +108,11 @@ pub(crate) struct TypedNode {
     #[arg(long, value_name = "FILE", env = "SHOAL_SCRAPE", hide_env_values = true)]
     pub(crate) scrape: Option<PathBuf>,
 
+    /// How long a node that is told to end by SIGTERM still serves while it says that it is not ready, so that load
+    /// balancers turn away first; off, 1ms to 10m [default: 5s]
+    #[arg(long, value_name = "DURATION|off", env = "SHOAL_DRAIN", hide_env_values = true)]
+    pub(crate) drain: Option<Every>,
+
     /// What to log to stderr: error, warn, info, debug, trace, or a filter such as info,shoal=debug [default: info]
     #[arg(long, value_name = "FILTER", env = "SHOAL_LOG", hide_env_values = true)]
     pub(crate) log: Option<String>,
@@ -153,6 +158,7 @@ impl TypedNode {
             statsd_buckets: self.statsd_buckets.or(other.statsd_buckets),
             scrape: self.scrape.or(other.scrape),
             gossip_grace: self.gossip_grace.or(other.gossip_grace),
+            drain: self.drain.or(other.drain),
             log: self.log.or(other.log),
             log_format: self.log_format.or(other.log_format),
         }

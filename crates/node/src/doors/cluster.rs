@@ -38,6 +38,15 @@ impl v1::cluster_server::Cluster for Cluster {
         let SnapshotSize { files, copied_bytes } = taken.map_err(|error| snapshot_status(&error))?;
         Ok(Response::new(v1::SnapshotReply { files, copied_bytes }))
     }
+
+    async fn log(&self, request: Request<v1::LogRequest>) -> Result<Response<v1::LogReply>, Status> {
+        let v1::LogRequest { filter } = request.into_inner();
+        if !filter.is_empty() {
+            let changed = self.0.log.change(&filter);
+            changed.map_err(|error| Status::invalid_argument(format!("filter: {error}")))?;
+        }
+        Ok(Response::new(v1::LogReply { filter: self.0.log.text() }))
+    }
 }
 
 /// Everything that the node tells of the cluster, for gRPC and JSON alike.
@@ -54,6 +63,7 @@ pub(super) fn members(context: &Context, status: EngineStatus) -> v1::MembersRep
         warnings,
         counters: _,
         faults: _,
+        failure: _,
     } = status;
     let hole = |(id, hole): (shoal_store::FrameId, Hole)| v1::Hole {
         origin: id.origin.0.to_vec(),

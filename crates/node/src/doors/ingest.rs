@@ -53,6 +53,9 @@ impl v1::ingest_server::Ingest for Ingest {
     ) -> Result<Response<Self::WriteStreamStream>, Status> {
         let (metadata, extensions, messages) = request.into_parts();
         let (context, charge) = (self.0.clone(), extensions.get::<Arc<Charge>>().cloned());
+        // What was taken is answered; the rest is sent again elsewhere.
+        let stopping = context.clone();
+        let messages = messages.take_until(async move { stopping.stopped().await });
         let replies = messages.then(move |message| {
             let (context, metadata, charge) = (context.clone(), metadata.clone(), charge.clone());
             async move {

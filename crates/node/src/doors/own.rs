@@ -1,6 +1,6 @@
 //! The node's own metrics, `shoal_*`: what it holds, how far the others are, what its doors refused.
 
-use shoal_replication::Counters;
+use shoal_replication::{Counters, Readiness, RepairStatus};
 
 use super::Context;
 use crate::engine::Status;
@@ -14,6 +14,10 @@ pub fn figures(context: &Context, status: &Status) -> Vec<Figure> {
     figures.extend(replication(status));
     figures.extend(doors(context));
     figures.extend(transport(context));
+    figures.extend(standing(status));
+    figures.extend(disk(context));
+    figures.extend(context.timing.figures());
+    figures.extend(context.engine.meter().figures());
     figures
 }
 
@@ -23,7 +27,7 @@ fn counter(
     labels: Vec<(&'static str, String)>,
     value: u64,
 ) -> Figure {
-    Figure { family, kind: FigureKind::Counter, help, labels, value: value as f64 }
+    Figure { family, suffix: "", kind: FigureKind::Counter, help, labels, value: value as f64 }
 }
 
 fn gauge(
@@ -32,7 +36,64 @@ fn gauge(
     labels: Vec<(&'static str, String)>,
     value: u64,
 ) -> Figure {
-    Figure { family, kind: FigureKind::Gauge, help, labels, value: value as f64 }
+    Figure { family, suffix: "", kind: FigureKind::Gauge, help, labels, value: value as f64 }
+}
+
+/// What alerts are made of: whether the node is in service, whether it takes writes, and up to when it has everything.
+fn standing(status: &Status) -> Vec<Figure> {
+    use shoal_replication::Status as Standing;
+    let is_ready = status.readiness == Readiness::Ready;
+    let members = [Standing::Joined, Standing::Left, Standing::Forgotten].map(|standing| {
+        let count = status.members.iter().filter(|member| member.member.status == standing).count();
+        let labels = vec![("state", standing.word().to_owned())];
+        gauge("shoal_members", "Nodes that belong or belonged, by state.", labels, count as u64)
+    });
+    let mut figures = vec![
+        gauge(
+            "shoal_build_info",
+            "The release that runs.",
+            vec![("version", env!("CARGO_PKG_VERSION").to_owned())],
+            1,
+        ),
+        gauge("shoal_ready", "Whether the node is in service.", vec![], u64::from(is_ready)),
+        gauge(
+            "shoal_journal_failed",
+            "Whether the journal takes no more writes until a restart.",
+            vec![],
+            u64::from(status.failure.is_some()),
+        ),
+    ];
+    figures.extend(members);
+    figures.extend(status.complete_until.map(|until_ms| Figure {
+        value: until_ms as f64 / 1000.0,
+        ..gauge(
+            "shoal_complete_until_timestamp_seconds",
+            "Up to which time, by this node's clock, all that the members held is here.",
+            vec![],
+            0,
+        )
+    }));
+    figures
+}
+
+/// The file system of the data directory.
+fn disk(context: &Context) -> Vec<Figure> {
+    let Ok(room) = rustix::fs::statvfs(&context.about.data) else { return Vec::new() };
+    let bytes = |blocks: u64| blocks.saturating_mul(room.f_frsize);
+    vec![
+        gauge(
+            "shoal_disk_free_bytes",
+            "What the node may still take of its data directory's file system.",
+            vec![],
+            bytes(room.f_bavail),
+        ),
+        gauge(
+            "shoal_disk_size_bytes",
+            "Size of the data directory's file system.",
+            vec![],
+            bytes(room.f_blocks),
+        ),
+    ]
 }
 
 fn held(status: &Status) -> Vec<Figure> {
@@ -71,14 +132,33 @@ fn held(status: &Status) -> Vec<Figure> {
 }
 
 fn repair(status: &Status) -> Vec<Figure> {
-    let Some(repair) = &status.repair else {
-        return vec![gauge("shoal_repair_running", "Whether missing points are being fetched.", vec![], 0)];
-    };
+    let repair = status.repair.as_ref();
+    let of = |field: fn(&RepairStatus) -> u64| repair.map_or(0, field);
     vec![
-        gauge("shoal_repair_running", "Whether missing points are being fetched.", vec![], 1),
-        gauge("shoal_repair_windows", "Windows to be compared in all.", vec![], repair.windows as u64),
-        gauge("shoal_repair_windows_left", "Windows not compared yet.", vec![], repair.windows_left as u64),
-        gauge("shoal_repair_points", "Points fetched by the repair under way.", vec![], repair.points),
+        gauge(
+            "shoal_repair_running",
+            "Whether missing points are being fetched.",
+            vec![],
+            u64::from(repair.is_some()),
+        ),
+        gauge(
+            "shoal_repair_windows",
+            "Windows to be compared in all.",
+            vec![],
+            of(|repair| repair.windows as u64),
+        ),
+        gauge(
+            "shoal_repair_windows_left",
+            "Windows not compared yet.",
+            vec![],
+            of(|repair| repair.windows_left as u64),
+        ),
+        gauge(
+            "shoal_repair_points",
+            "Points fetched by the repair under way.",
+            vec![],
+            of(|repair| repair.points),
+        ),
     ]
 }
 

@@ -3,6 +3,7 @@
 
 mod annotations;
 mod empty;
+mod export;
 mod federate;
 mod json;
 mod params;
@@ -45,6 +46,7 @@ pub(super) fn routes() -> Router<Context> {
         .route("/api/v1/status/runtimeinfo", get(empty::runtimeinfo))
         .route("/api/v1/status/config", get(empty::config))
         .route("/api/v1/status/flags", get(empty::flags))
+        .route("/api/v1/export", get(export::export).post(export::export))
         .route("/federate", get(federate::federate))
 }
 

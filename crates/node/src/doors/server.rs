@@ -17,7 +17,7 @@ use super::cluster::Cluster;
 use super::ingest::Ingest;
 use super::otlp::Otlp;
 use super::query::Query;
-use super::{Context, access, http, intake};
+use super::{Context, access, http, intake, timing};
 
 /// Serves until `stop` resolves and the requests under way are answered.
 pub async fn serve(
@@ -58,7 +58,8 @@ pub async fn serve(
         .merge(http::routes(context.clone()))
         .fallback(access::unknown)
         .layer(middleware::from_fn_with_state(context.intake.clone(), intake::measure))
-        .layer(middleware::from_fn_with_state(context.about.clone(), access::check));
+        .layer(middleware::from_fn_with_state(context.about.clone(), access::check))
+        .layer(middleware::from_fn_with_state(context.timing.clone(), timing::measure));
     // Small answers must not wait for the acknowledgement of earlier ones.
     let listener = listener.tap_io(|connection| {
         if let Err(error) = connection.set_nodelay(true) {

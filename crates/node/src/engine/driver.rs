@@ -3,10 +3,11 @@
 
 use std::collections::HashMap;
 use std::io;
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, bail};
-use shoal_model::{Batch, Family, Stream};
+use shoal_model::{Batch, Family, Phase, Stream};
 use shoal_replication::{Acks, Class, Done, Event, Readiness, Replica, Ticket};
 use shoal_store::{FrameId, KnownPoints, Record, SnapshotSize, SyncJob};
 use shoal_transport::{Arrival, Mesh};
@@ -14,7 +15,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::{Instant, sleep_until};
 
 use super::{
-    Command, FamilyClash, Placed, ReadError, Records, Snapshot, Status, TOKEN_WAIT, TakeSnapshotError,
+    Command, FamilyClash, Meter, Placed, ReadError, Records, Snapshot, Status, TOKEN_WAIT, TakeSnapshotError,
     Wiring, WriteError, WriteReply, Written, phase,
 };
 use crate::doors::wall_ms;
@@ -38,6 +39,7 @@ struct Waiting {
 struct Driver {
     replica: Replica,
     mesh: Mesh,
+    meter: Arc<Meter>,
     began: Instant,
     writes: HashMap<Ticket, (Vec<FamilyClash>, WriteReply)>,
     synced: mpsc::Sender<(SyncJob, io::Result<()>)>,
@@ -45,6 +47,7 @@ struct Driver {
     readiness: watch::Sender<Readiness>,
     waiting: Vec<Waiting>,
     snapshot_reply: Option<oneshot::Sender<Result<SnapshotSize, TakeSnapshotError>>>,
+    is_draining: bool,
     leaving: Option<(Instant, Vec<oneshot::Sender<()>>)>,
 }
 
@@ -53,6 +56,7 @@ pub(super) async fn run(
     wiring: Wiring,
     mut mailbox: mpsc::Receiver<Command>,
     readiness: watch::Sender<Readiness>,
+    meter: Arc<Meter>,
 ) -> anyhow::Result<()> {
     let Wiring { replica, mesh, mut arrivals, membership } = wiring;
     let (synced, mut syncs) = mpsc::channel(1);
@@ -66,6 +70,7 @@ pub(super) async fn run(
     let mut driver = Driver {
         replica,
         mesh,
+        meter,
         began: Instant::now(),
         writes: HashMap::new(),
         synced,
@@ -73,6 +78,7 @@ pub(super) async fn run(
         readiness,
         waiting: Vec::new(),
         snapshot_reply: None,
+        is_draining: false,
         leaving: None,
     };
     let (mut commands, mut messages) = (Vec::new(), Vec::new());
@@ -101,7 +107,7 @@ pub(super) async fn run(
                 let (now, view) = (driver.now(), views.borrow_and_update().clone());
                 driver.replica.handle_view(now, &view);
             }
-            Ok(()) = announced.changed() => membership.set_phase(phase(driver.replica.readiness())).await,
+            Ok(()) = announced.changed() => membership.set_phase(phase(driver.readiness())).await,
             failed = &mut gossip_failed => return Err(failed).context("membership"),
             () = sleep_until(timer) => {}
         }
@@ -112,6 +118,11 @@ pub(super) async fn run(
 impl Driver {
     fn now(&self) -> Duration {
         self.began.elapsed()
+    }
+
+    /// What the node says of itself: while it drains it serves, and calls itself leaving all the same.
+    fn readiness(&self) -> Readiness {
+        if self.is_draining { Readiness::Leaving } else { self.replica.readiness() }
     }
 
     fn take_messages(&mut self, messages: &mut Vec<Arrival>) -> anyhow::Result<()> {
@@ -140,24 +151,27 @@ impl Driver {
             self.mesh.send(transmit.address, class, transmit.message);
         }
         if let Some(job) = self.replica.poll_sync() {
-            let synced = self.synced.clone();
+            let (synced, meter) = (self.synced.clone(), self.meter.clone());
             tokio::task::spawn_blocking(move || {
+                let began = std::time::Instant::now();
                 let result = job.run();
+                meter.synced(began.elapsed(), result.is_ok());
                 // The loop has ended if nobody takes it; then nobody waits for it either.
                 let _ = synced.blocking_send((job, result));
             });
         }
         while let Some(job) = self.replica.poll_job(wall_ms()) {
-            let done = self.done.clone();
+            let (done, meter) = (self.done.clone(), self.meter.clone());
             tokio::task::spawn_blocking(move || {
                 // The loop has ended if nobody takes it; what it was about is still in the journal.
-                let _ = done.blocking_send(job.run());
+                let _ = done.blocking_send(meter.run(job));
             });
         }
         while let Some(event) = self.replica.poll_event() {
             self.note(event)?;
         }
-        self.readiness.send_if_modified(|known| std::mem::replace(known, self.replica.readiness()) != *known);
+        let readiness = self.readiness();
+        self.readiness.send_if_modified(|known| std::mem::replace(known, readiness) != readiness);
         self.answer_waiting();
         self.end_leaving();
         Ok(())
@@ -200,6 +214,9 @@ impl Driver {
                 tracing::error!(reason, "the journal failed: no more writes until a restart");
             }
             Event::Snapshot { directory: _, result } => {
+                if result.is_ok() {
+                    self.meter.snapshot_taken(wall_ms());
+                }
                 if let Some(reply) = self.snapshot_reply.take() {
                     let _ = reply.send(result.map_err(TakeSnapshotError::Failed));
                 }
@@ -228,6 +245,7 @@ impl Driver {
                 Ok(()) => self.snapshot_reply = Some(reply),
                 Err(refused) => drop(reply.send(Err(refused.into()))),
             },
+            Command::Drain { reply } => drop(reply.send(self.drain())),
             Command::Leave { reply } => self.leave(reply),
             Command::Stop => {}
         }
@@ -336,11 +354,12 @@ impl Driver {
     fn status(&self) -> Status {
         let now = self.now();
         Status {
-            readiness: self.replica.readiness(),
+            readiness: self.readiness(),
             members: self.replica.member_statuses(now),
             totals: self.replica.totals(),
             counters: self.replica.counters(),
             faults: self.replica.faults().clone(),
+            failure: self.replica.store().failure().map(str::to_owned),
             frontier: self.replica.store().answer_hash(),
             holes: self.replica.store().holes().collect(),
             damage: self.replica.store().damage().clone(),
@@ -348,6 +367,15 @@ impl Driver {
             complete_until: self.replica.complete_until(now),
             warnings: self.replica.warnings(now),
         }
+    }
+
+    fn drain(&mut self) -> bool {
+        self.is_draining = true;
+        let members = self.replica.member_statuses(self.now());
+        members.iter().any(|status| {
+            let is_ready = status.profile.as_ref().is_some_and(|profile| profile.phase == Phase::Ready);
+            status.is_reachable && is_ready && status.member.status == shoal_replication::Status::Joined
+        })
     }
 
     fn leave(&mut self, reply: oneshot::Sender<()>) {

@@ -172,9 +172,9 @@ fn a_family_is_written_as_prometheus_writes_it() {
         "a_total",
         "counter",
         "Back\\slash \"and\"\nline.",
-        [(&none[..], 1.0), (&some[..], 0.25)],
+        [("", &none[..], 1.0), ("", &some[..], 0.25)],
     );
-    write_family(&mut out, "a.b", "gauge", "Dots.", [(&none[..], f64::NAN), (&some[1..], 1e300)]);
+    write_family(&mut out, "a.b", "gauge", "Dots.", [("", &none[..], f64::NAN), ("", &some[1..], 1e300)]);
     let expected = r##"# HELP a_total Back\\slash "and"\nline.
 # TYPE a_total counter
 a_total 1
@@ -197,7 +197,7 @@ proptest! {
         prop_assume!(!pairs.contains_key("__name__"));
         let pairs: Vec<(String, String)> = pairs.into_iter().collect();
         let mut out = String::new();
-        write_family(&mut out, &name, "gauge", "A \\ help\nof two lines.", [(&pairs[..], value)]);
+        write_family(&mut out, &name, "gauge", "A \\ help\nof two lines.", [("", &pairs[..], value)]);
         let parsed = read(&out);
         prop_assert_eq!(&parsed.refused, &[]);
         let all = pairs.iter().map(|(n, v)| (n.as_str(), v.as_str())).chain([("__name__", name.as_str())]);

@@ -5,13 +5,14 @@ use std::fmt::Write as _;
 
 use super::line::Bare;
 
-/// Appends a family: its help, its type (`counter`, `gauge`) and a line per sample, in the order given.
+/// Appends a family: its help, its type (`counter`, `gauge`, `histogram`) and a line per sample, in the order given;
+/// each sample with what its name has behind the family's, such as `_bucket`.
 pub(crate) fn write_family<'a, N, V>(
     out: &mut String,
     name: &str,
     kind: &str,
     help: &str,
-    samples: impl IntoIterator<Item = (&'a [(N, V)], f64)>,
+    samples: impl IntoIterator<Item = (&'a str, &'a [(N, V)], f64)>,
 ) where
     N: AsRef<str> + 'a,
     V: AsRef<str> + 'a,
@@ -23,12 +24,19 @@ pub(crate) fn write_family<'a, N, V>(
         out.push_str(&text.replace('\\', "\\\\").replace('\n', "\\n"));
         out.push('\n');
     }
-    for (labels, value) in samples {
-        write_series(out, name, labels);
+    for (suffix, labels, value) in samples {
+        write_series(out, &format!("{name}{suffix}"), labels);
         out.push(' ');
         write_value(out, value);
         out.push('\n');
     }
+}
+
+/// An upper bound as the label `le` says it.
+pub(crate) fn bound_text(bound: f64) -> String {
+    let mut text = String::new();
+    write_value(&mut text, bound);
+    text
 }
 
 /// Appends one sample with its time in ms, of a metric of which nothing more is known; the first one of a metric
@@ -48,6 +56,24 @@ pub(crate) fn write_sample<N: AsRef<str>, V: AsRef<str>>(
     out.push(' ');
     write_value(out, value);
     writeln!(out, " {time_ms}").expect("writing to a String does not fail");
+}
+
+/// Appends one sample with its time as OpenMetrics writes it, in seconds.
+pub(crate) fn write_sample_in_seconds<N: AsRef<str>, V: AsRef<str>>(
+    out: &mut String,
+    name: &str,
+    labels: &[(N, V)],
+    (value, time_ms): (f64, i64),
+) {
+    write_series(out, name, labels);
+    out.push(' ');
+    write_value(out, value);
+    let (sign, millis) = (if time_ms < 0 { "-" } else { "" }, time_ms.unsigned_abs());
+    let written = match millis % 1_000 {
+        0 => writeln!(out, " {sign}{}", millis / 1_000),
+        fraction => writeln!(out, " {sign}{}.{fraction:03}", millis / 1_000),
+    };
+    written.expect("writing to a String does not fail");
 }
 
 fn write_series<N: AsRef<str>, V: AsRef<str>>(out: &mut String, name: &str, labels: &[(N, V)]) {

@@ -35,7 +35,8 @@ pub(super) async fn write(context: Context, every: Duration) {
 
 fn batch<'a>(figures: impl Iterator<Item = &'a Figure>, instance: &str, now_ms: i64) -> Batch {
     let streams = figures.filter_map(|figure| {
-        let own = [("__name__", figure.family), ("instance", instance)];
+        let name = figure.name();
+        let own = [("__name__", name.as_str()), ("instance", instance)];
         let labels = figure.labels.iter().map(|(name, value)| (*name, value.as_str())).chain(own);
         let stream = Stream { labels: Labels::new(labels).ok()?, writer: Writer::NONE, kind: Kind::Sample };
         Some(StreamPoints { stream, points: vec![Point::new(now_ms, figure.value)] })

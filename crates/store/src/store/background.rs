@@ -164,6 +164,21 @@ impl Job {
     }
 }
 
+impl Done {
+    /// Whether the disk kept the job from being done. Damage that it found and worked around is none.
+    pub fn has_failed(&self) -> bool {
+        match self {
+            Done::Flush(done) => done.result.is_err(),
+            Done::Manifest(result) => result.is_err(),
+            Done::Merge(done) => done.result.is_err(),
+            Done::Expire(done) => done.result.is_err(),
+            Done::Snapshot(done) => done.result.is_err(),
+            Done::Scrub(done) => done.result.is_err(),
+            Done::Sweep(_) => false,
+        }
+    }
+}
+
 impl ExpireJob {
     fn run(self) -> ExpireDone {
         let mut damage = Vec::new();

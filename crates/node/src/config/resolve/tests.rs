@@ -21,6 +21,7 @@ fn nothing_typed_means_the_defaults() {
     assert_eq!(config.cluster, "shoal");
     assert_eq!(config.retention, Duration::from_secs(1_296_000));
     assert_eq!(config.self_metrics, Some(Duration::from_secs(15)));
+    assert_eq!(config.drain, Duration::from_secs(5));
     assert!(config.keys.is_development() && config.tokens.is_empty() && config.join.is_empty());
     assert!(config.zone.is_empty() && !config.name.is_empty());
 }

@@ -18,6 +18,8 @@ const WATCH_EVERY: Duration = Duration::from_secs(1);
 /// More often than this nobody looks.
 const WATCH_EVERY_MIN: Duration = Duration::from_millis(100);
 
+const STOPPING: &str = "this node is stopping: watch at another";
+
 /// An expression under certain terms.
 #[derive(Clone)]
 struct Question {
@@ -74,7 +76,10 @@ struct Watched {
 async fn next_change(watched: Option<Watched>) -> Result<Option<(v1::QueryReply, Option<Watched>)>, Status> {
     let Some(mut watched) = watched else { return Ok(None) };
     loop {
-        watched.ticks.tick().await;
+        tokio::select! {
+            _ = watched.ticks.tick() => {}
+            () = watched.context.stopped() => return Err(Status::unavailable(STOPPING)),
+        }
         watched.question.expression.when = When::At(wall_ms());
         let reply = watched.question.clone().answer(&watched.context).await?;
         if watched.last.as_ref().is_none_or(|last| differs(last, &reply)) {
