@@ -15,6 +15,8 @@ mod cuts;
 mod debts;
 #[path = "cluster/doors.rs"]
 mod doors;
+#[path = "cluster/elsewhere.rs"]
+mod elsewhere;
 #[path = "cluster/exact.rs"]
 mod exact;
 #[path = "cluster/failures.rs"]

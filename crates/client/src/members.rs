@@ -10,7 +10,7 @@ use tonic::Status;
 use crate::address::Address;
 
 /// What the answering node says of the cluster and of itself.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Members {
     /// The answering node.
     pub node: NodeId,
@@ -38,6 +38,54 @@ pub struct Members {
     pub damage: Vec<Damage>,
     /// What it fetches from another node because it missed it.
     pub repair: Option<Repair>,
+    /// Its clock when it answered, in ms since 1970.
+    pub time_ms: i64,
+    /// What it uses of its machine, and what it has moved.
+    pub usage: Usage,
+    /// What came in since it started, by door; doors that nobody used are left out.
+    pub doors: Vec<DoorCounts>,
+}
+
+/// What a node uses of its machine, and what it has moved since it started. What it could not tell is 0.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Usage {
+    /// When the process started, in ms since 1970.
+    pub started_ms: i64,
+    /// CPU time of the process.
+    pub cpu_seconds: f64,
+    /// Memory of the process.
+    pub resident_bytes: u64,
+    /// All memory of the machine.
+    pub memory_bytes: u64,
+    /// The journal on disk.
+    pub journal_bytes: u64,
+    /// The blocks on disk.
+    pub block_bytes: u64,
+    /// What the node may still take of the file system of its data directory.
+    pub disk_free_bytes: u64,
+    /// The size of that file system.
+    pub disk_bytes: u64,
+    /// Bytes of messages that came from other nodes.
+    pub peer_bytes_in: u64,
+    /// Bytes of messages that went to other nodes.
+    pub peer_bytes_out: u64,
+    /// Frames of other nodes that were applied.
+    pub frames_applied: u64,
+    /// Requests refused because too many were in work.
+    pub requests_refused: u64,
+    /// How far back the node reads.
+    pub retention: Duration,
+}
+
+/// What came in at one door of a node.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DoorCounts {
+    /// Such as `grpc`, `remote_write` or `statsd`.
+    pub door: String,
+    /// Points, or lines, that were taken.
+    pub accepted: u64,
+    /// Those that were not: why, and how many.
+    pub refused: Vec<(String, u64)>,
 }
 
 /// A repair under way.
@@ -170,6 +218,9 @@ fn convert(reply: v1::MembersReply, address: Address) -> Result<Members, IdError
         damage,
         repair,
         complete_until,
+        time_ms,
+        usage,
+        doors,
     } = reply;
     Ok(Members {
         node: node_id(&node)?,
@@ -185,7 +236,49 @@ fn convert(reply: v1::MembersReply, address: Address) -> Result<Members, IdError
         holes: holes.into_iter().map(hole).collect::<Result<_, _>>()?,
         damage: damage.into_iter().map(damage_of).collect(),
         repair: repair.map(repair_of).transpose()?,
+        time_ms,
+        usage: usage.map(usage_of).unwrap_or_default(),
+        doors: doors.into_iter().map(door_of).collect(),
     })
+}
+
+fn usage_of(message: v1::Usage) -> Usage {
+    let v1::Usage {
+        started_ms,
+        cpu_seconds,
+        resident_bytes,
+        memory_bytes,
+        journal_bytes,
+        block_bytes,
+        disk_free_bytes,
+        disk_bytes,
+        peer_bytes_in,
+        peer_bytes_out,
+        frames_applied,
+        requests_refused,
+        retention_ms,
+    } = message;
+    Usage {
+        started_ms,
+        cpu_seconds,
+        resident_bytes,
+        memory_bytes,
+        journal_bytes,
+        block_bytes,
+        disk_free_bytes,
+        disk_bytes,
+        peer_bytes_in,
+        peer_bytes_out,
+        frames_applied,
+        requests_refused,
+        retention: Duration::from_millis(retention_ms),
+    }
+}
+
+fn door_of(message: v1::DoorCounts) -> DoorCounts {
+    let v1::DoorCounts { door, accepted, refused } = message;
+    let refused = refused.into_iter().map(|v1::Refused { reason, count }| (reason, count)).collect();
+    DoorCounts { door, accepted, refused }
 }
 
 fn member(message: v1::Member) -> Result<Member, IdError> {

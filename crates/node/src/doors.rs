@@ -4,6 +4,7 @@
 mod access;
 mod asking;
 mod cluster;
+mod elsewhere;
 pub(crate) mod gathered;
 mod http;
 mod import;
@@ -12,6 +13,7 @@ mod intake;
 mod known;
 mod otlp;
 mod own;
+mod page;
 mod prometheus;
 mod push;
 mod query;

@@ -2,6 +2,7 @@
 //! dashboards fit. What `/proc` does not have here (a container, another system) is left out.
 
 mod devices;
+mod machine;
 mod process;
 #[cfg(test)]
 mod tests;
@@ -9,6 +10,8 @@ mod tests;
 use procfs::{CpuTime, Current, CurrentSI, KernelStats, LoadAverage, Meminfo};
 
 use crate::figures::Figure;
+
+pub(crate) use machine::Machine;
 
 /// Everything that can be read at this moment. It reads a dozen small files and asks each local file system
 /// for its size: some milliseconds, to be spent off the node's loop.

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use serde::Serialize;
-use shoal_client::{Damage, Hole, Member, MemberState, Members, Repair};
+use shoal_client::{Damage, DoorCounts, Hole, Member, MemberState, Members, Repair, Usage};
 
 use super::figure::time_text;
 use super::{CommandError, Table, Target, hex};
@@ -136,6 +136,32 @@ struct Answer<'a> {
     holes: Vec<JsonHole<'a>>,
     damage: Vec<JsonDamage<'a>>,
     repair: Option<JsonRepair>,
+    time_ms: i64,
+    usage: JsonUsage,
+    doors: BTreeMap<&'a str, JsonDoor<'a>>,
+}
+
+#[derive(Serialize)]
+struct JsonUsage {
+    started_ms: i64,
+    cpu_seconds: f64,
+    resident_bytes: u64,
+    memory_bytes: u64,
+    journal_bytes: u64,
+    block_bytes: u64,
+    disk_free_bytes: u64,
+    disk_bytes: u64,
+    peer_bytes_in: u64,
+    peer_bytes_out: u64,
+    frames_applied: u64,
+    requests_refused: u64,
+    retention_seconds: f64,
+}
+
+#[derive(Serialize)]
+struct JsonDoor<'a> {
+    accepted: u64,
+    refused: BTreeMap<&'a str, u64>,
 }
 
 #[derive(Serialize)]
@@ -195,6 +221,9 @@ fn json(answer: &Members) -> String {
         holes,
         damage,
         repair,
+        time_ms,
+        usage,
+        doors,
     } = answer;
     let answer = Answer {
         cluster,
@@ -210,6 +239,9 @@ fn json(answer: &Members) -> String {
         holes: holes.iter().map(json_hole).collect(),
         damage: damage.iter().map(json_damage).collect(),
         repair: repair.as_ref().map(json_repair),
+        time_ms: *time_ms,
+        usage: json_usage(usage),
+        doors: doors.iter().map(json_door).collect(),
     };
     let text = serde_json::to_string_pretty(&answer).expect("texts and numbers are JSON");
     text + "\n"
@@ -232,6 +264,45 @@ fn json_member(member: &Member) -> JsonMember<'_> {
         faults: member.faults.iter().map(|(reason, count)| (reason.as_str(), *count)).collect(),
         last_seen_ms: member.last_seen_ms,
     }
+}
+
+fn json_usage(usage: &Usage) -> JsonUsage {
+    let Usage {
+        started_ms,
+        cpu_seconds,
+        resident_bytes,
+        memory_bytes,
+        journal_bytes,
+        block_bytes,
+        disk_free_bytes,
+        disk_bytes,
+        peer_bytes_in,
+        peer_bytes_out,
+        frames_applied,
+        requests_refused,
+        retention,
+    } = *usage;
+    JsonUsage {
+        started_ms,
+        cpu_seconds,
+        resident_bytes,
+        memory_bytes,
+        journal_bytes,
+        block_bytes,
+        disk_free_bytes,
+        disk_bytes,
+        peer_bytes_in,
+        peer_bytes_out,
+        frames_applied,
+        requests_refused,
+        retention_seconds: retention.as_secs_f64(),
+    }
+}
+
+fn json_door(counts: &DoorCounts) -> (&str, JsonDoor<'_>) {
+    let DoorCounts { door, accepted, refused } = counts;
+    let refused = refused.iter().map(|(reason, count)| (reason.as_str(), *count)).collect();
+    (door, JsonDoor { accepted: *accepted, refused })
 }
 
 fn json_repair(repair: &Repair) -> JsonRepair {

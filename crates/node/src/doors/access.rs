@@ -1,5 +1,5 @@
 //! Who may come in: with `--token-file` every request carries one of its bearer tokens. Health stays open, so
-//! that a load balancer needs none.
+//! that a load balancer needs none, and so does the page, which asks its reader for one.
 
 use std::sync::Arc;
 
@@ -8,11 +8,12 @@ use axum::http::{HeaderMap, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 
-use super::{About, http};
+use super::{About, http, page};
 
 /// Lets a request pass or answers it in its own protocol.
 pub(super) async fn check(State(about): State<Arc<About>>, request: Request, next: Next) -> Response {
-    let is_open = about.tokens.is_empty() || request.uri().path().starts_with("/-/");
+    let path = request.uri().path();
+    let is_open = about.tokens.is_empty() || path.starts_with("/-/") || page::has(path);
     if is_open || carries_token(request.headers(), &about.tokens) {
         return next.run(request).await;
     }

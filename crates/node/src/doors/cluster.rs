@@ -1,5 +1,6 @@
 //! gRPC `Cluster`: who belongs, how they stand, giving a member up, and snapshots.
 
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 
 use shoal_proto::{convert, v1};
@@ -7,8 +8,10 @@ use shoal_replication::{ForgetError, MemberStatus, Readiness, RepairStatus, Stat
 use shoal_store::{Damage, Hole, SnapshotRefused, SnapshotSize};
 use tonic::{Request, Response, Status};
 
-use super::{Context, wall_ms};
-use crate::engine::{self, ForgetMemberError, Status as EngineStatus, TakeSnapshotError};
+use super::refusals::Counts;
+use super::{Context, Door, wall_ms};
+use crate::engine::{self, ForgetMemberError, Status as EngineStatus, Stopped, TakeSnapshotError};
+use crate::host::Machine;
 
 /// The service.
 #[derive(Clone)]
@@ -17,8 +20,8 @@ pub(super) struct Cluster(pub(super) Context);
 #[tonic::async_trait]
 impl v1::cluster_server::Cluster for Cluster {
     async fn members(&self, _: Request<v1::MembersRequest>) -> Result<Response<v1::MembersReply>, Status> {
-        let status = self.0.engine.status().await.map_err(|error| Status::unavailable(error.to_string()))?;
-        Ok(Response::new(members(&self.0, status)))
+        let reply = members(&self.0).await.map_err(|error| Status::unavailable(error.to_string()))?;
+        Ok(Response::new(reply))
     }
 
     async fn forget(&self, request: Request<v1::ForgetRequest>) -> Result<Response<v1::ForgetReply>, Status> {
@@ -50,7 +53,16 @@ impl v1::cluster_server::Cluster for Cluster {
 }
 
 /// Everything that the node tells of the cluster, for gRPC and JSON alike.
-pub(super) fn members(context: &Context, status: EngineStatus) -> v1::MembersReply {
+pub(super) async fn members(context: &Context) -> Result<v1::MembersReply, Stopped> {
+    let status = context.engine.status().await?;
+    let data = context.about.data.clone();
+    // The file system may take its time.
+    let machine = tokio::task::spawn_blocking(move || Machine::look(&data)).await.map_err(|_| Stopped)?;
+    let usage = usage(context, &status, machine);
+    Ok(reply(context, status, usage))
+}
+
+fn reply(context: &Context, status: EngineStatus, usage: v1::Usage) -> v1::MembersReply {
     let EngineStatus {
         readiness,
         members,
@@ -74,6 +86,7 @@ pub(super) fn members(context: &Context, status: EngineStatus) -> v1::MembersRep
             Hole::NoTable(_) => "the table of its streams is missing".to_owned(),
         },
     };
+    let counts = context.refusals.counts();
     v1::MembersReply {
         node: context.engine.node().0.to_vec(),
         cluster: context.about.cluster.clone(),
@@ -87,7 +100,46 @@ pub(super) fn members(context: &Context, status: EngineStatus) -> v1::MembersRep
         complete_until: complete_until.unwrap_or_default(),
         damage: damage.iter().map(damage_message).collect(),
         repair: repair.map(|repair| repair_message(&repair)),
+        time_ms: wall_ms(),
+        usage: Some(usage),
+        doors: door_messages(counts),
     }
+}
+
+fn usage(context: &Context, status: &EngineStatus, machine: Machine) -> v1::Usage {
+    let Machine { started_ms, cpu_seconds, resident_bytes, memory_bytes, disk_free_bytes, disk_bytes } =
+        machine;
+    let moved = context.mesh.stats();
+    v1::Usage {
+        started_ms,
+        cpu_seconds,
+        resident_bytes,
+        memory_bytes,
+        journal_bytes: status.totals.journal_bytes,
+        block_bytes: status.totals.block_bytes,
+        disk_free_bytes,
+        disk_bytes,
+        peer_bytes_in: moved.bytes_in,
+        peer_bytes_out: moved.bytes_out,
+        frames_applied: status.counters.frames_applied,
+        requests_refused: context.intake.refused(),
+        retention_ms: context.about.retention.as_millis() as u64,
+    }
+}
+
+/// The doors in order, each with its refusals.
+fn door_messages(counts: Counts) -> Vec<v1::DoorCounts> {
+    let Counts { accepted, refused } = counts;
+    let mut doors: BTreeMap<Door, v1::DoorCounts> = BTreeMap::new();
+    for (door, points) in accepted {
+        doors.entry(door).or_default().accepted = points;
+    }
+    for ((door, reason), count) in refused {
+        doors.entry(door).or_default().refused.push(v1::Refused { reason: reason.to_owned(), count });
+    }
+    let named =
+        |(door, counts): (Door, v1::DoorCounts)| v1::DoorCounts { door: door.word().to_owned(), ..counts };
+    doors.into_iter().map(named).collect()
 }
 
 fn repair_message(repair: &RepairStatus) -> v1::Repair {

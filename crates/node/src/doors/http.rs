@@ -10,7 +10,7 @@ use shoal_model::limits::REQUEST_BYTES_MAX;
 use shoal_proto::v1;
 use shoal_replication::Readiness;
 
-use super::{Context, cluster, import, otlp, own, prometheus, push, remote_write};
+use super::{Context, cluster, elsewhere, import, otlp, own, page, prometheus, push, remote_write};
 use crate::engine::phase;
 use crate::figures;
 use crate::host;
@@ -22,6 +22,7 @@ pub(super) fn routes(context: Context) -> Router {
         .route("/-/ready", get(ready))
         .route("/metrics", get(metrics))
         .route("/api/v1/cluster", get(cluster_state))
+        .route("/api/v1/members/{node}/{call}", get(elsewhere::ask).post(elsewhere::ask))
         .route("/api/v1/import/prometheus", post(import::import))
         .route("/metrics/job/{*group}", gateway())
         .route("/metrics/job@base64/{*group}", gateway())
@@ -29,6 +30,7 @@ pub(super) fn routes(context: Context) -> Router {
         .route("/v1/metrics", post(otlp::export_http))
         .route("/api/v1/otlp/v1/metrics", post(otlp::export_http))
         .merge(prometheus::routes())
+        .merge(page::routes())
         .layer(DefaultBodyLimit::max(REQUEST_BYTES_MAX))
         .with_state(context)
 }
@@ -73,11 +75,11 @@ async fn cluster_state(
     State(context): State<Context>,
     Query(asked): Query<Vec<(String, String)>>,
 ) -> Response {
-    let status = match context.engine.status().await {
-        Ok(status) => status,
+    let reply = match cluster::members(&context).await {
+        Ok(reply) => reply,
         Err(stopped) => return error(StatusCode::SERVICE_UNAVAILABLE, "unavailable", &stopped.to_string()),
     };
-    let mut state = cluster_json(cluster::members(&context, status));
+    let mut state = cluster_json(reply);
     if asked.iter().any(|(name, value)| name == "digest" && value == "true") {
         match context.engine.digest().await {
             Ok(digest) => state["digest"] = json!(format!("{digest:032x}")),
@@ -101,6 +103,9 @@ fn cluster_json(reply: v1::MembersReply) -> Value {
         damage,
         repair,
         complete_until,
+        time_ms,
+        usage,
+        doors,
     } = reply;
     let hole = |hole: v1::Hole| json!({"origin": hex(&hole.origin), "seq": hole.seq, "reason": hole.reason});
     json!({
@@ -116,7 +121,50 @@ fn cluster_json(reply: v1::MembersReply) -> Value {
         "holes": holes.into_iter().map(hole).collect::<Vec<_>>(),
         "damage": damage.into_iter().map(damage_json).collect::<Vec<_>>(),
         "repair": repair.map(repair_json),
+        "time_ms": time_ms,
+        "usage": usage.map(usage_json),
+        "doors": doors.into_iter().map(door_json).collect::<serde_json::Map<_, _>>(),
     })
+}
+
+fn usage_json(usage: v1::Usage) -> Value {
+    let v1::Usage {
+        started_ms,
+        cpu_seconds,
+        resident_bytes,
+        memory_bytes,
+        journal_bytes,
+        block_bytes,
+        disk_free_bytes,
+        disk_bytes,
+        peer_bytes_in,
+        peer_bytes_out,
+        frames_applied,
+        requests_refused,
+        retention_ms,
+    } = usage;
+    json!({
+        "started_ms": started_ms,
+        "cpu_seconds": cpu_seconds,
+        "resident_bytes": resident_bytes,
+        "memory_bytes": memory_bytes,
+        "journal_bytes": journal_bytes,
+        "block_bytes": block_bytes,
+        "disk_free_bytes": disk_free_bytes,
+        "disk_bytes": disk_bytes,
+        "peer_bytes_in": peer_bytes_in,
+        "peer_bytes_out": peer_bytes_out,
+        "frames_applied": frames_applied,
+        "requests_refused": requests_refused,
+        "retention_ms": retention_ms,
+    })
+}
+
+fn door_json(counts: v1::DoorCounts) -> (String, Value) {
+    let v1::DoorCounts { door, accepted, refused } = counts;
+    let refused = refused.into_iter().map(|v1::Refused { reason, count }| (reason, json!(count)));
+    let refused: serde_json::Map<_, _> = refused.collect();
+    (door, json!({"accepted": accepted, "refused": refused}))
 }
 
 fn repair_json(repair: v1::Repair) -> Value {

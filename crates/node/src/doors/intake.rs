@@ -32,9 +32,9 @@ const RETRY_AFTER: HeaderValue = HeaderValue::from_static("1");
 const BUSY: &str =
     "this node has as many requests in work as it can hold: try again later or at another node";
 /// Paths that tell how the node fares.
-const ALWAYS_OPEN: [&str; 2] = ["/metrics", "/api/v1/cluster"];
+const ALWAYS_OPEN: [&str; 3] = ["/", "/metrics", "/api/v1/cluster"];
 /// What such paths begin with.
-const ALWAYS_OPEN_BELOW: [&str; 3] = ["/-/", "/grpc.health.v1.Health/", "/shoal.v1.Cluster/"];
+const ALWAYS_OPEN_BELOW: [&str; 4] = ["/-/", "/page/", "/grpc.health.v1.Health/", "/shoal.v1.Cluster/"];
 
 /// The budget, and what is spent of it.
 #[derive(Debug, Default)]

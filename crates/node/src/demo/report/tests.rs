@@ -1,6 +1,7 @@
 //! What the demo says of what it saw.
 
 use super::*;
+use shoal_client::Usage;
 use shoal_model::{Incarnation, NodeId};
 
 fn member(number: u8, reachable: bool) -> Member {
@@ -42,6 +43,9 @@ fn look(number: u8, frontier: u8, clicks: f64) -> Look {
         holes: Vec::new(),
         damage: Vec::new(),
         repair: None,
+        time_ms: 0,
+        usage: Usage::default(),
+        doors: Vec::new(),
     };
     let (name, address) = (format!("node-{number}"), address());
     Look { name, address, is_started: true, members: Some(members), clicks: Some(clicks) }

@@ -9,7 +9,7 @@ use axum::extract::State;
 use axum::response::Response;
 use serde_json::{Value as Json, json};
 use shoal_model::limits::LIVE;
-use shoal_model::{Labels, Matcher, MatcherOp, Point, Writer, is_stale};
+use shoal_model::{Labels, Matcher, MatcherOp, NodeId, Point, Writer, is_stale};
 
 use super::super::asking::Unanswered;
 use super::super::{Context, wall_ms};
@@ -25,6 +25,7 @@ const NEVER: &str = "0001-01-01T00:00:00Z";
 #[derive(Clone, Copy)]
 struct Told {
     up: Point,
+    by: Writer,
     took_seconds: Option<f64>,
 }
 
@@ -45,7 +46,7 @@ async fn answer(context: &Context, params: &Params) -> Result<Response, Refusal>
     for target in &active {
         let known = target.up.as_ref().and_then(|up| told.remove(up));
         if fits(&target.job) {
-            shown.push(active_target(target, known));
+            shown.push(active_target(target, known, context.engine.node()));
         }
     }
     let others = told.into_iter().filter(|(labels, _)| fits(labels.value("job")));
@@ -68,14 +69,15 @@ async fn answer(context: &Context, params: &Params) -> Result<Response, Refusal>
 /// The targets that nodes have lately scraped, by the labels of `up`.
 fn told(snapshot: &Snapshot, now_ms: i64) -> BTreeMap<Labels, Told> {
     let recent = now_ms - LIVE.as_millis() as i64..=now_ms + LIVE.as_millis() as i64;
-    let of = |name: &str| -> Vec<(Labels, Point)> {
+    let of = |name: &str| -> Vec<(Labels, (Point, Writer))> {
         let Ok(matcher) = Matcher::new("__name__", MatcherOp::Equal, name) else { return Vec::new() };
         let found = snapshot.view.select(&[matcher]).into_iter().filter_map(|series| {
             let read = snapshot.view.read_series(&series, recent.clone());
             // What was pushed or written remotely is nobody's target here.
             let scraped = read.streams.iter().filter(|stream| stream.writer != Writer::NONE);
-            let newest = scraped.filter_map(|stream| stream.points.last()).max_by_key(|point| point.time)?;
-            (!is_stale(newest.value)).then_some((series.labels, *newest))
+            let newest = scraped.filter_map(|stream| Some((*stream.points.last()?, stream.writer)));
+            let newest = newest.max_by_key(|(point, _)| point.time)?;
+            (!is_stale(newest.0.value)).then_some((series.labels, newest))
         });
         found.collect()
     };
@@ -85,25 +87,25 @@ fn told(snapshot: &Snapshot, now_ms: i64) -> BTreeMap<Labels, Told> {
     };
     let took: BTreeMap<Labels, f64> = of("scrape_duration_seconds")
         .into_iter()
-        .filter_map(|(labels, point)| Some((named(&labels, "up")?, point.value)))
+        .filter_map(|(labels, (point, _))| Some((named(&labels, "up")?, point.value)))
         .collect();
-    let told = of("up").into_iter().map(|(labels, up)| {
+    let told = of("up").into_iter().map(|(labels, (up, by))| {
         let took_seconds = took.get(&labels).copied();
-        (labels, Told { up, took_seconds })
+        (labels, Told { up, by, took_seconds })
     });
     told.collect()
 }
 
-fn active_target(target: &Listed, told: Option<Told>) -> Json {
-    let here =
+fn active_target(target: &Listed, told: Option<Told>, here: NodeId) -> Json {
+    let own =
         target.health.as_ref().map(|health| health.lock().unwrap_or_else(PoisonError::into_inner).clone());
-    let health = match (here, told) {
+    let health = match (own, told) {
         (Some(Health { scraped_ms: Some(ms), took, error, is_up }), _) => {
-            shown_health(is_up, error.unwrap_or_default(), ms, took.as_secs_f64())
+            let mut shown = shown_health(is_up, error.unwrap_or_default(), ms, took.as_secs_f64());
+            shown["scrapedBy"] = json!(here.to_string());
+            shown
         }
-        (_, Some(Told { up, took_seconds })) => {
-            shown_health(up.value == 1.0, String::new(), up.time, took_seconds.unwrap_or_default())
-        }
+        (_, Some(told)) => told.shown(),
         _ => {
             json!({"health": "unknown", "lastError": "", "lastScrape": NEVER, "lastScrapeDuration": 0})
         }
@@ -122,7 +124,7 @@ fn active_target(target: &Listed, told: Option<Told>) -> Json {
 }
 
 /// A target that this node knows by what is told of it only.
-fn told_target(labels: &Labels, Told { up, took_seconds }: Told) -> Json {
+fn told_target(labels: &Labels, told: Told) -> Json {
     let pairs: BTreeMap<_, _> = labels.iter().filter(|(name, _)| *name != "__name__").collect();
     let mut shown = json!({
         "discoveredLabels": {},
@@ -133,11 +135,19 @@ fn told_target(labels: &Labels, Told { up, took_seconds }: Told) -> Json {
         "scrapeInterval": "",
         "scrapeTimeout": "",
     });
-    extend(
-        &mut shown,
-        shown_health(up.value == 1.0, String::new(), up.time, took_seconds.unwrap_or_default()),
-    );
+    extend(&mut shown, told.shown());
     shown
+}
+
+impl Told {
+    /// With the scraping node's id, which is its writer's too; Prometheus' clients pass over the field.
+    fn shown(self) -> Json {
+        let Told { up, by, took_seconds } = self;
+        let mut shown =
+            shown_health(up.value == 1.0, String::new(), up.time, took_seconds.unwrap_or_default());
+        shown["scrapedBy"] = json!(NodeId(by.0).to_string());
+        shown
+    }
 }
 
 fn shown_health(is_up: bool, error: String, scraped_ms: i64, took_seconds: f64) -> Json {
