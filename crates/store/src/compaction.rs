@@ -61,6 +61,11 @@ pub(crate) fn plan(windows: &Windows, worn: &mut BTreeSet<i64>, now_ms: i64) -> 
 }
 
 fn plan_window(window: i64, blocks: &[Arc<Block>], is_over: bool) -> Option<Plan> {
+    if let [block] = blocks
+        && block.meta().is_sealed
+    {
+        return None;
+    }
     let (sealed, open): (Vec<_>, Vec<_>) = blocks.iter().cloned().partition(|block| block.meta().is_sealed);
     let points = |blocks: &[Arc<Block>]| blocks.iter().map(|block| block.meta().points).sum::<u64>();
     let outweighs = points(&open).saturating_mul(OVERLAY_PART) >= points(&sealed);

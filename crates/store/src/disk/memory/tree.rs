@@ -55,8 +55,8 @@ impl Tree {
 
     /// The names in a directory, sorted.
     pub(super) fn list(&self, directory: &str) -> Vec<String> {
-        let here = |path: &&String| parent(path) == directory;
-        let paths = self.files.keys().filter(here).chain(self.directories.iter().filter(here));
+        let files = self.files_in(directory).map(|(path, _)| path);
+        let paths = files.chain(self.directories.iter().filter(|path| parent(path) == directory));
         let name = |path: &String| path.rsplit('/').next().unwrap_or_default().to_owned();
         let mut names: Vec<String> = paths.map(name).collect();
         names.sort();
@@ -75,12 +75,27 @@ impl Tree {
 
     /// Makes the names in a directory those of another tree.
     pub(super) fn take_over(&mut self, other: &Tree, directory: &str) {
+        let gone = |(path, _): &(&String, &Shared)| !other.files.contains_key(*path);
+        let gone: Vec<String> = self.files_in(directory).filter(gone).map(|(path, _)| path.clone()).collect();
+        gone.iter().for_each(|path| drop(self.files.remove(path)));
+        for (path, content) in other.files_in(directory) {
+            match self.files.get_mut(path) {
+                Some(known) if Arc::ptr_eq(known, content) => {}
+                Some(known) => *known = Arc::clone(content),
+                None => drop(self.files.insert(path.clone(), Arc::clone(content))),
+            }
+        }
         let here = |path: &String| parent(path) == directory;
-        self.files.retain(|path, _| !here(path));
-        let files = other.files.iter().filter(|(path, _)| here(path));
-        self.files.extend(files.map(|(path, content)| (path.clone(), Arc::clone(content))));
-        self.directories.retain(|path| !here(path));
+        self.directories.retain(|path| !here(path) || other.directories.contains(path));
         self.directories.extend(other.directories.iter().filter(|path| here(path)).cloned());
+    }
+
+    /// The files in a directory itself. Their paths lie together, with those of the directories below it.
+    fn files_in<'a>(&'a self, directory: &'a str) -> impl Iterator<Item = (&'a String, &'a Shared)> {
+        let prefix = if directory.is_empty() { String::new() } else { format!("{directory}/") };
+        let len = prefix.len();
+        let below = self.files.range(prefix.clone()..).take_while(move |(path, _)| path.starts_with(&prefix));
+        below.filter(move |(path, _)| path.get(len..).is_some_and(|name| !name.contains('/')))
     }
 
     /// Of every name either what this tree says or what the other says.
