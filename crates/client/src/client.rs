@@ -229,17 +229,18 @@ impl Client {
             .await
     }
 
-    /// Has the node copy its store into a directory of its own machine, and waits for that.
-    pub async fn snapshot(&self, directory: &str, deadline: Duration) -> Result<Snapshot, CallError> {
-        let message = v1::SnapshotRequest { directory: directory.to_owned() };
+    /// Has the node copy its store into a new directory of its own machine, and waits for that. A node has one
+    /// directory below which it makes them.
+    pub async fn snapshot(&self, name: &str, deadline: Duration) -> Result<Snapshot, CallError> {
+        let message = v1::SnapshotRequest { name: name.to_owned() };
         self.shared
             .call(deadline, move |_, link| {
                 let message = message.clone();
                 async move {
                     let mut client = ClusterClient::new(link.channel.clone());
                     let reply = client.snapshot(link.request(message)).await?.into_inner();
-                    let v1::SnapshotReply { files, copied_bytes } = reply;
-                    Ok(Snapshot { files, copied_bytes })
+                    let v1::SnapshotReply { files, copied_bytes, directory } = reply;
+                    Ok(Snapshot { directory, files, copied_bytes })
                 }
             })
             .await

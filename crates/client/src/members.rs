@@ -175,9 +175,11 @@ pub struct Damage {
     pub part: String,
 }
 
-/// How much a snapshot is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// A snapshot that was taken.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Snapshot {
+    /// Where it is, on the node's machine.
+    pub directory: String,
     /// Files.
     pub files: u64,
     /// Bytes that were copied; the rest shares its bytes with the original.

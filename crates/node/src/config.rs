@@ -51,6 +51,8 @@ pub(crate) struct NodeConfig {
     pub(crate) replica_label: Option<String>,
     /// Bytes of journal kept for nodes that were away, beyond what is not flushed yet.
     pub(crate) journal_bytes_max: u64,
+    /// The directory below which snapshots are made.
+    pub(crate) snapshots: PathBuf,
     /// How often the node writes its own and its host's metrics; `None` for never.
     pub(crate) self_metrics: Option<Duration>,
     /// Where StatsD lines come (UDP); port 0 takes a free one.

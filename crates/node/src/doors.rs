@@ -74,6 +74,8 @@ pub struct About {
     pub cluster: String,
     /// The data directory.
     pub data: PathBuf,
+    /// The directory below which snapshots are made.
+    pub snapshots: PathBuf,
     /// How old a point may be.
     pub retention: Duration,
     /// The label that tells the replicas of one server apart, if there is one.

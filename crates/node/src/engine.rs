@@ -101,6 +101,14 @@ pub enum TakeSnapshotError {
     /// It was begun; what there is of it says that it is not complete.
     #[error("the snapshot failed: {0}")]
     Failed(String),
+    /// It has a name that could lead elsewhere. The caller's fault.
+    #[error(
+        "{0:?} is no name of a snapshot: 1 to 128 letters, digits, dots, dashes and underscores, no dot first"
+    )]
+    Name(String),
+    /// The directory for snapshots cannot be made.
+    #[error("{0}: {1}")]
+    Directory(std::path::PathBuf, #[source] std::io::Error),
     /// The engine has ended.
     #[error(transparent)]
     Stopped(#[from] Stopped),

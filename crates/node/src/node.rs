@@ -151,6 +151,7 @@ fn about(config: &NodeConfig, profile: Profile) -> About {
         profile,
         cluster: config.cluster.clone(),
         data: config.data.clone(),
+        snapshots: config.snapshots.clone(),
         retention: config.retention,
         replica_label: config.replica_label.clone(),
         tokens: config.tokens.clone(),

@@ -72,7 +72,7 @@ pub use journal::{Journal, Position, Rot, SyncJob};
 pub use loan::{Comparison, Cursor, LendError, Lender, Lent, Shards, Want};
 pub use memtable::{Memtable, MemtableView};
 pub use pinned::Pinned;
-pub use snapshot::{SnapshotDone, SnapshotSize};
+pub use snapshot::{SnapshotDone, SnapshotProgress, SnapshotSize};
 pub use store::{
     Appended, Apply, Done, Hole, Job, KnownPoints, Opened, Options, Replayed, Settlement, SnapshotRefused,
     Store, StoreError,

@@ -4,6 +4,7 @@
 
 use std::io;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::annotations;
 use crate::base;
@@ -19,12 +20,31 @@ use crate::table::file as table_file;
 /// Bytes copied in one go.
 const COPY_BYTES: usize = 1 << 20;
 
+/// Files besides blocks and segments, about.
+const FILES_BESIDES: u64 = 8;
+
 /// A snapshot to be taken. While it is under way the store unlinks nothing.
 pub struct SnapshotJob {
     pub(crate) disk: Arc<dyn Disk>,
     pub(crate) directory: String,
     pub(crate) manifest: Manifest,
     pub(crate) segments: Vec<SegmentFile>,
+    pub(crate) progress: Arc<SnapshotProgress>,
+}
+
+/// How far a snapshot has come; read on any thread.
+#[derive(Debug, Default)]
+pub struct SnapshotProgress {
+    files: AtomicU64,
+    files_all: AtomicU64,
+}
+
+impl SnapshotProgress {
+    /// Files that are there, and about how many there will be.
+    pub fn files(&self) -> (u64, u64) {
+        let files = self.files.load(Ordering::Relaxed);
+        (files, self.files_all.load(Ordering::Relaxed).max(files))
+    }
 }
 
 /// A snapshot that was taken, or not.
@@ -49,6 +69,7 @@ struct Target<'a> {
     disk: &'a dyn Disk,
     root: &'a str,
     size: SnapshotSize,
+    progress: &'a SnapshotProgress,
 }
 
 impl SnapshotJob {
@@ -63,7 +84,10 @@ impl SnapshotJob {
         if !disk.list(&self.directory)?.is_empty() {
             return Err(io::Error::new(io::ErrorKind::AlreadyExists, "the directory is not empty"));
         }
-        let mut target = Target { disk, root: &self.directory, size: SnapshotSize::default() };
+        let named = self.manifest.blocks.len() + self.segments.len();
+        self.progress.files_all.store(named as u64 + FILES_BESIDES, Ordering::Relaxed);
+        let (root, size, progress) = (self.directory.as_str(), SnapshotSize::default(), &*self.progress);
+        let mut target = Target { disk, root, size, progress };
         disk.create_dir(&self.directory)?;
         disk.sync_dir(match self.directory.rsplit_once('/') {
             Some(("", _)) | None => "/",
@@ -91,6 +115,11 @@ impl Target<'_> {
         format!("{}/{path}", self.root)
     }
 
+    fn count(&mut self) {
+        self.size.files += 1;
+        self.progress.files.store(self.size.files, Ordering::Relaxed);
+    }
+
     /// Makes a directory and its name durable.
     fn create_dir(&self, directory: &str) -> io::Result<()> {
         self.disk.create_dir(&self.path(directory))?;
@@ -103,13 +132,13 @@ impl Target<'_> {
     }
 
     fn write(&mut self, path: &str, content: &[u8]) -> io::Result<()> {
-        self.size.files += 1;
+        self.count();
         self.size.copied_bytes += content.len() as u64;
         replace_in(self.disk, self.root, &self.path(path), content).map(drop)
     }
 
     fn link(&mut self, path: &str) -> io::Result<()> {
-        self.size.files += 1;
+        self.count();
         self.disk.link(path, &self.path(path))
     }
 
@@ -134,7 +163,7 @@ impl Target<'_> {
             offset += part.len() as u64;
         }
         to.sync()?;
-        self.size.files += 1;
+        self.count();
         self.size.copied_bytes += len;
         Ok(())
     }

@@ -1,7 +1,10 @@
-//! `shoal snapshot`: has a node copy its store into a directory of its own machine.
+//! `shoal snapshot`: has a node copy its store into a new directory of its own machine, and shows how far it has come.
 
 use std::time::Duration;
 
+use super::figure::time_text;
+use super::progress::bytes_text;
+use super::time::now_ms;
 use super::{CommandError, Target};
 
 /// How long the command waits; the node goes on for as long as it takes.
@@ -10,8 +13,8 @@ const PATIENCE: Duration = Duration::from_secs(3600);
 /// What is typed after `shoal snapshot`.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Snapshot {
-    /// Absolute path on the node's machine, in the file system of its data directory; not there yet, or empty
-    directory: String,
+    /// Name of the directory, below the node's --snapshots; the time in UTC where absent
+    name: Option<String>,
 
     #[command(flatten)]
     target: Target,
@@ -22,8 +25,26 @@ impl Snapshot {
         if self.target.node.len() != 1 {
             return Err(CommandError::OneNode("a snapshot"));
         }
-        let taken = self.target.client()?.snapshot(&self.directory, PATIENCE).await?;
-        let shoal_client::Snapshot { files, copied_bytes } = taken;
-        Ok(format!("{}: {files} files, {copied_bytes} bytes copied, the rest linked\n", self.directory))
+        let client = self.target.client()?;
+        let name = self.name.clone().unwrap_or_else(|| stamp(now_ms()));
+        let taken = client.snapshot(&name, PATIENCE).await?;
+        let shoal_client::Snapshot { directory, files, copied_bytes } = taken;
+        Ok(format!("{directory}: {files} files, {} copied, the rest linked\n", bytes_text(copied_bytes)))
+    }
+}
+
+/// `20260131T235959Z`.
+fn stamp(ms: i64) -> String {
+    let text = time_text(ms).replace(['-', ':'], "").replace(' ', "T");
+    text.split('.').next().unwrap_or_default().to_owned() + "Z"
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_snapshot_is_named_after_its_time() {
+        assert_eq!(stamp(1_709_251_199_123), "20240229T235959Z");
     }
 }

@@ -13,6 +13,8 @@ use super::secrets::{read_keys, read_tokens};
 use super::{ConfigError, NodeConfig, TypedNode};
 
 const DATA: &str = "shoal-data";
+/// Within the data directory: the same file system, and the node's own to write.
+const SNAPSHOTS: &str = "snapshots";
 const LISTEN: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 7400);
 const PEER: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 7401);
 const CLUSTER: &str = "shoal";
@@ -41,8 +43,10 @@ impl TypedNode {
     pub(crate) fn resolve(self) -> Result<NodeConfig, ConfigError> {
         let listen = self.listen.unwrap_or(LISTEN);
         let peer = self.peer.unwrap_or(PEER);
+        let data = self.data.unwrap_or_else(|| PathBuf::from(DATA));
         Ok(NodeConfig {
-            data: self.data.unwrap_or_else(|| PathBuf::from(DATA)),
+            snapshots: self.snapshots.unwrap_or_else(|| data.join(SNAPSHOTS)),
+            data,
             listen,
             peer,
             advertise: reachable("advertise", self.advertise)?,

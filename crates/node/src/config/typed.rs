@@ -82,6 +82,11 @@ pub(crate) struct TypedNode {
     #[arg(long, value_name = "BYTES", env = "SHOAL_JOURNAL", hide_env_values = true)]
     pub(crate) journal: Option<Bytes>,
 
+    /// Directory below which `shoal snapshot` makes snapshots, in the file system of the data directory [default: snapshots
+    /// in the data directory]
+    #[arg(long, value_name = "DIR", env = "SHOAL_SNAPSHOTS", hide_env_values = true)]
+    pub(crate) snapshots: Option<PathBuf>,
+
     /// How often the node writes its own and its host's metrics, 1s to 5m, or off [default: 15s]
     #[arg(long, value_name = "DURATION|off", env = "SHOAL_SELF_METRICS", hide_env_values = true)]
     pub(crate) self_metrics: Option<Every>,
@@ -153,6 +158,7 @@ impl TypedNode {
             totals: self.totals.or(other.totals),
             replica_label: self.replica_label.or(other.replica_label),
             journal: self.journal.or(other.journal),
+            snapshots: self.snapshots.or(other.snapshots),
             self_metrics: self.self_metrics.or(other.self_metrics),
             statsd: self.statsd.or(other.statsd),
             statsd_buckets: self.statsd_buckets.or(other.statsd_buckets),

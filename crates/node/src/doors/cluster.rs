@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
+use std::path::Path;
 
 use shoal_proto::{convert, v1};
 use shoal_replication::{ForgetError, MemberStatus, Readiness, RepairStatus, Status as Standing};
@@ -12,6 +13,9 @@ use super::refusals::Counts;
 use super::{Context, Door, wall_ms};
 use crate::engine::{self, ForgetMemberError, Status as EngineStatus, Stopped, TakeSnapshotError};
 use crate::host::Machine;
+
+/// Bytes of a snapshot's name.
+const SNAPSHOT_NAME_BYTES_MAX: usize = 128;
 
 /// The service.
 #[derive(Clone)]
@@ -36,10 +40,12 @@ impl v1::cluster_server::Cluster for Cluster {
         &self,
         request: Request<v1::SnapshotRequest>,
     ) -> Result<Response<v1::SnapshotReply>, Status> {
-        let v1::SnapshotRequest { directory } = request.into_inner();
-        let taken = self.0.engine.take_snapshot(directory).await;
-        let SnapshotSize { files, copied_bytes } = taken.map_err(|error| snapshot_status(&error))?;
-        Ok(Response::new(v1::SnapshotReply { files, copied_bytes }))
+        let v1::SnapshotRequest { name } = request.into_inner();
+        let refused = |error| snapshot_status(&error);
+        let directory = snapshot_directory(&self.0.about.snapshots, &name).map_err(refused)?;
+        let taken = self.0.engine.take_snapshot(directory.clone()).await;
+        let SnapshotSize { files, copied_bytes } = taken.map_err(refused)?;
+        Ok(Response::new(v1::SnapshotReply { files, copied_bytes, directory }))
     }
 
     async fn log(&self, request: Request<v1::LogRequest>) -> Result<Response<v1::LogReply>, Status> {
@@ -215,6 +221,21 @@ fn state(standing: Standing) -> v1::MemberState {
     }
 }
 
+/// Where a snapshot of that name goes. Whoever may ask for one names a directory below one of the operator's choice, and
+/// no other.
+fn snapshot_directory(below: &Path, name: &str) -> Result<String, TakeSnapshotError> {
+    let fits = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-' | b'_');
+    let is_name = (1..=SNAPSHOT_NAME_BYTES_MAX).contains(&name.len()) && name.bytes().all(fits);
+    if !is_name || name.starts_with('.') {
+        return Err(TakeSnapshotError::Name(name.to_owned()));
+    }
+    let failed = |error| TakeSnapshotError::Directory(below.to_owned(), error);
+    let below = std::path::absolute(below).map_err(failed)?;
+    std::fs::create_dir_all(&below).map_err(failed)?;
+    let directory = below.join(name).into_os_string();
+    directory.into_string().map_err(|_| failed(std::io::Error::other("the path is not UTF-8")))
+}
+
 /// A snapshot is asked of one node: no other is to be tried.
 fn snapshot_status(error: &TakeSnapshotError) -> Status {
     let text = error.to_string();
@@ -222,9 +243,10 @@ fn snapshot_status(error: &TakeSnapshotError) -> Status {
         TakeSnapshotError::Refused(SnapshotRefused::Relative) => {
             Status::invalid_argument(format!("directory: {text}"))
         }
-        TakeSnapshotError::Refused(SnapshotRefused::Busy) | TakeSnapshotError::Failed(_) => {
-            Status::failed_precondition(text)
-        }
+        TakeSnapshotError::Name(_) => Status::invalid_argument(format!("name: {text}")),
+        TakeSnapshotError::Refused(SnapshotRefused::Busy)
+        | TakeSnapshotError::Failed(_)
+        | TakeSnapshotError::Directory(..) => Status::failed_precondition(text),
         TakeSnapshotError::Stopped(_) => Status::unavailable(text),
     }
 }

@@ -7,7 +7,7 @@ use thiserror::Error;
 
 use super::Store;
 use super::background::Job;
-use crate::snapshot::{SnapshotDone, SnapshotJob, SnapshotSize};
+use crate::snapshot::{SnapshotDone, SnapshotJob, SnapshotProgress, SnapshotSize};
 
 /// Why a snapshot is not begun.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
@@ -25,6 +25,7 @@ pub enum SnapshotRefused {
 pub(super) struct Snapshotting {
     wanted: Option<String>,
     is_running: bool,
+    progress: Arc<SnapshotProgress>,
     done: Option<SnapshotDone>,
 }
 
@@ -55,14 +56,21 @@ impl Store {
         self.snapshotting.done.take()
     }
 
+    /// How far the snapshot under way has come.
+    pub fn snapshot_progress(&self) -> Option<&SnapshotProgress> {
+        self.snapshotting.is_running.then_some(&*self.snapshotting.progress)
+    }
+
     pub(super) fn snapshot_job(&mut self) -> Option<Job> {
         let directory = self.snapshotting.wanted.take()?;
         self.snapshotting.is_running = true;
+        self.snapshotting.progress = Arc::default();
         Some(Job::Snapshot(Box::new(SnapshotJob {
             disk: Arc::clone(&self.disk),
             directory,
             manifest: self.manifest.clone(),
             segments: self.journal.segment_files(),
+            progress: Arc::clone(&self.snapshotting.progress),
         })))
     }
 
