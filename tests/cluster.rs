@@ -33,6 +33,8 @@ mod load;
 mod membership;
 #[path = "cluster/metrics.rs"]
 mod metrics;
+#[path = "cluster/moving.rs"]
+mod moving;
 #[path = "cluster/partition.rs"]
 mod partition;
 #[path = "cluster/power.rs"]

@@ -128,6 +128,10 @@ fn status_shows_the_members() {
     for part in ["one", "attic", "ready", "yes", node.address.as_str(), env!("CARGO_PKG_VERSION")] {
         assert!(row.contains(part), "{part:?} is not in {text}");
     }
+    let line = |word: &str| text.lines().find(|line| line.starts_with(word)).unwrap_or_default().to_owned();
+    assert!(line("complete  ").contains(" ago, 20") || line("complete  ").contains("unknown"), "{text}");
+    assert!(line("memory    ").contains("MiB of ") && line("disk      ").contains(" free"), "{text}");
+    assert!(line("takes     ").contains("points since its start"), "{text}");
     let json = node.json(&["status", "--json"]);
     assert_eq!(json["cluster"], "shoal");
     assert_eq!(json["members"][0]["node"], json["node"]);
@@ -156,4 +160,17 @@ fn a_nodes_log_is_changed_while_it_runs() {
     assert_eq!(node.works(&["log"]), "info,shoal=debug\n");
     node.fails(&["log", "shoal=loud"], "shoal=loud");
     assert_eq!(node.works(&["log"]), "info,shoal=debug\n");
+}
+
+#[test]
+fn a_watched_status_is_told_block_by_block_with_rates() {
+    let node = Node::start(&[]);
+    let mut watching = Running::start(command().args(["status", "--watch", "--node", &node.address]));
+    watching.wait_for_line("the first block", |line| line.starts_with("NAME"));
+    watching.wait_for_line("rates in a later one", |line| line.contains("points/s at its doors"));
+    let mut lines = Running::start(command().args(["status", "--watch", "--json", "--node", &node.address]));
+    for _ in 0..2 {
+        let line = lines.wait_for_line("a line of JSON", |line| line.starts_with('{'));
+        assert_eq!(serde_json::from_str::<Value>(&line).unwrap()["cluster"], "shoal");
+    }
 }

@@ -200,4 +200,13 @@ async fn a_prometheus_moves_in_and_out_and_so_does_victoria_metrics() {
     cluster
         .eventually("VictoriaMetrics serves it", async || question.ask(victoria.address).await == expected)
         .await;
+    let export = "/api/v1/export?format=prometheus&match[]=%7B__name__%3D~%22moved_.%2B%22%7D";
+    let (status, exported) = other.nodes[0].get(export).await.unwrap();
+    assert_eq!(status, 200, "{exported}");
+    fs::write(path("victoria.txt"), unchunked(&exported, exported.split_once("\r\n\r\n").unwrap().1))
+        .unwrap();
+    let fresh = Cluster::start(1).await;
+    let node = fresh.nodes[0].client.to_string();
+    shoal(&["import", &path("victoria.txt"), "--node", &node], None).await;
+    assert_eq!(question.ask(fresh.nodes[0].client).await, expected, "back from VictoriaMetrics");
 }

@@ -29,7 +29,9 @@ pub mod write;
 
 pub use address::{Address, AddressError};
 pub use client::{BuildError, Builder, CallError, Client};
-pub use members::{Damage, DoorCounts, Hole, Member, MemberState, Members, Repair, Snapshot, Usage};
+pub use members::{
+    Damage, DoorCounts, Hole, Member, MemberState, Members, Repair, Snapshot, SnapshotProgress, Usage,
+};
 pub use query::{QueryAnswer, QueryOptions, QueryResult, QuerySeries, When};
 pub use read::{Part, ReadAnswer, ReadOptions, Selection, SeriesValue};
 pub use recorder::{InstallError, Installed, Recorder, RecorderConfig, install};

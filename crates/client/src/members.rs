@@ -44,6 +44,17 @@ pub struct Members {
     pub usage: Usage,
     /// What came in since it started, by door; doors that nobody used are left out.
     pub doors: Vec<DoorCounts>,
+    /// The snapshot that it is taking.
+    pub snapshot: Option<SnapshotProgress>,
+}
+
+/// How far a snapshot has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SnapshotProgress {
+    /// Files that are there.
+    pub files: u64,
+    /// About how many there will be.
+    pub files_all: u64,
 }
 
 /// What a node uses of its machine, and what it has moved since it started. What it could not tell is 0.
@@ -223,6 +234,7 @@ fn convert(reply: v1::MembersReply, address: Address) -> Result<Members, IdError
         time_ms,
         usage,
         doors,
+        snapshot,
     } = reply;
     Ok(Members {
         node: node_id(&node)?,
@@ -241,6 +253,8 @@ fn convert(reply: v1::MembersReply, address: Address) -> Result<Members, IdError
         time_ms,
         usage: usage.map(usage_of).unwrap_or_default(),
         doors: doors.into_iter().map(door_of).collect(),
+        snapshot: snapshot
+            .map(|v1::SnapshotProgress { files, files_all }| SnapshotProgress { files, files_all }),
     })
 }
 

@@ -166,6 +166,8 @@ pub struct Status {
     pub damage: shoal_store::DamageMarks,
     /// What is being fetched from another node, if anything is missing.
     pub repair: Option<RepairStatus>,
+    /// Files of the snapshot under way, and about how many there will be.
+    pub snapshot: Option<(u64, u64)>,
     /// Up to which ms of this node's clock all that the members held is here, if known.
     pub complete_until: Option<i64>,
     /// Why an answer may lack something.

@@ -22,6 +22,11 @@ impl Progress {
         Self { is_shown: std::io::stderr().is_terminal(), began: Instant::now(), drawn: None }
     }
 
+    /// Whether somebody looks.
+    pub(crate) fn is_shown(&self) -> bool {
+        self.is_shown
+    }
+
     /// For how long it has been going on.
     pub(crate) fn took(&self) -> Duration {
         self.began.elapsed()

@@ -2,13 +2,17 @@
 
 use std::time::Duration;
 
+use shoal_client::{Client, SnapshotProgress};
+
 use super::figure::time_text;
-use super::progress::bytes_text;
+use super::progress::{Progress, bytes_text};
 use super::time::now_ms;
 use super::{CommandError, Target};
 
 /// How long the command waits; the node goes on for as long as it takes.
 const PATIENCE: Duration = Duration::from_secs(3600);
+/// How often it looks how far the node has come.
+const LOOK_EVERY: Duration = Duration::from_millis(250);
 
 /// What is typed after `shoal snapshot`.
 #[derive(Debug, clap::Args)]
@@ -27,9 +31,31 @@ impl Snapshot {
         }
         let client = self.target.client()?;
         let name = self.name.clone().unwrap_or_else(|| stamp(now_ms()));
-        let taken = client.snapshot(&name, PATIENCE).await?;
+        let mut progress = Progress::start();
+        let mut looks = tokio::time::interval(LOOK_EVERY);
+        let mut taking = std::pin::pin!(client.snapshot(&name, PATIENCE));
+        let taken = loop {
+            tokio::select! {
+                taken = &mut taking => break taken?,
+                _ = looks.tick() => look(&client, &mut progress).await,
+            }
+        };
+        drop(progress);
         let shoal_client::Snapshot { directory, files, copied_bytes } = taken;
         Ok(format!("{directory}: {files} files, {} copied, the rest linked\n", bytes_text(copied_bytes)))
+    }
+}
+
+/// Shows how far it has come, if the node tells.
+async fn look(client: &Client, progress: &mut Progress) {
+    if !progress.is_shown() {
+        return;
+    }
+    if let Some(SnapshotProgress { files, files_all }) =
+        client.members().await.ok().and_then(|members| members.snapshot)
+    {
+        let part = files as f64 / files_all.max(1) as f64;
+        progress.show(Some(part), || format!("{files} files"));
     }
 }
 

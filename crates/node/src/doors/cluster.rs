@@ -77,6 +77,7 @@ fn reply(context: &Context, status: EngineStatus, usage: v1::Usage) -> v1::Membe
         holes,
         damage,
         repair,
+        snapshot,
         complete_until,
         warnings,
         counters: _,
@@ -109,6 +110,7 @@ fn reply(context: &Context, status: EngineStatus, usage: v1::Usage) -> v1::Membe
         time_ms: wall_ms(),
         usage: Some(usage),
         doors: door_messages(counts),
+        snapshot: snapshot.map(|(files, files_all)| v1::SnapshotProgress { files, files_all }),
     }
 }
 

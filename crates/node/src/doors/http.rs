@@ -106,6 +106,7 @@ fn cluster_json(reply: v1::MembersReply) -> Value {
         time_ms,
         usage,
         doors,
+        snapshot,
     } = reply;
     let hole = |hole: v1::Hole| json!({"origin": hex(&hole.origin), "seq": hole.seq, "reason": hole.reason});
     json!({
@@ -124,6 +125,9 @@ fn cluster_json(reply: v1::MembersReply) -> Value {
         "time_ms": time_ms,
         "usage": usage.map(usage_json),
         "doors": doors.into_iter().map(door_json).collect::<serde_json::Map<_, _>>(),
+        "snapshot": snapshot.map(|v1::SnapshotProgress { files, files_all }| {
+            json!({"files": files, "files_all": files_all})
+        }),
     })
 }
 

@@ -9,7 +9,7 @@ use std::time::Duration;
 use anyhow::{Context, bail};
 use shoal_model::{Batch, Family, Phase, Stream};
 use shoal_replication::{Acks, Class, Done, Event, Readiness, Replica, Ticket};
-use shoal_store::{FrameId, KnownPoints, Record, SnapshotSize, SyncJob};
+use shoal_store::{FrameId, KnownPoints, Record, SnapshotProgress, SnapshotSize, SyncJob};
 use shoal_transport::{Arrival, Mesh};
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::{Instant, sleep_until};
@@ -364,6 +364,7 @@ impl Driver {
             holes: self.replica.store().holes().collect(),
             damage: self.replica.store().damage().clone(),
             repair: self.replica.repair(now),
+            snapshot: self.replica.store().snapshot_progress().map(SnapshotProgress::files),
             complete_until: self.replica.complete_until(now),
             warnings: self.replica.warnings(now),
         }

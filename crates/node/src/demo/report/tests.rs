@@ -46,6 +46,7 @@ fn look(number: u8, frontier: u8, clicks: f64) -> Look {
         time_ms: 0,
         usage: Usage::default(),
         doors: Vec::new(),
+        snapshot: None,
     };
     let (name, address) = (format!("node-{number}"), address());
     Look { name, address, is_started: true, members: Some(members), clicks: Some(clicks) }
