@@ -104,6 +104,18 @@ fn a_log_filter_that_means_nothing_is_refused() {
 }
 
 #[test]
+fn a_log_for_programs_is_one_json_object_a_line() {
+    let said = node(&["--log-format", "json", "--listen", "127.0.0.1:0", "--peer", "127.0.0.1:0"]);
+    assert_eq!(said.code, Some(0), "{}", said.err);
+    let lines: Vec<serde_json::Value> =
+        said.err.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert!(
+        lines.iter().any(|line| line["message"] == "stdin was closed" && line["level"] == "INFO"),
+        "{lines:?}"
+    );
+}
+
+#[test]
 fn flags_win_over_the_environment_and_the_environment_over_the_file() {
     let (_dir, config) = file("shoal.toml", "self-metrics = '1ms'\n");
     let start = |variable: Option<&str>, flag: Option<&str>| {

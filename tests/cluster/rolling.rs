@@ -45,8 +45,13 @@ fn pulse(cluster: &Cluster, stop: Arc<AtomicBool>) -> JoinHandle<(i64, i64)> {
 
 /// One request over HTTP; its status, or `None` where the connection failed.
 async fn status_of(node: std::net::SocketAddr, path: &str) -> Option<u16> {
+    status_until_closed(node, path, "connection: close\r\n").await
+}
+
+/// The same with headers; it ends when the node closes the connection.
+async fn status_until_closed(node: std::net::SocketAddr, path: &str, headers: &str) -> Option<u16> {
     let mut stream = TcpStream::connect(node).await.ok()?;
-    let request = format!("GET {path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n");
+    let request = format!("GET {path} HTTP/1.1\r\nhost: x\r\n{headers}\r\n");
     stream.write_all(request.as_bytes()).await.ok()?;
     let mut answer = Vec::new();
     stream.read_to_end(&mut answer).await.ok()?;
@@ -149,6 +154,9 @@ async fn a_node_that_drains_is_not_ready_and_serves_until_a_second_signal() {
     let (status, answer) = cluster.nodes[1].post("/api/v1/import/prometheus", "late 1\n").await.unwrap();
     assert_eq!(status, 204, "{answer}");
     assert_eq!(watched.members().await.unwrap().members.len(), 2);
+    let closed = status_until_closed(cluster.nodes[1].client, "/-/healthy", "");
+    let closed = tokio::time::timeout(crate::harness::PATIENCE, closed).await;
+    assert_eq!(closed, Ok(Some(200)), "a connection that HTTP/1 would keep is closed");
     cluster.nodes[1].signal(Signal::TERM);
     let ended = cluster.nodes[1].ended().await;
     assert_eq!(ended.code(), Some(1), "{ended}");

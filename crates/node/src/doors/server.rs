@@ -3,13 +3,18 @@
 use std::future::Future;
 use std::io;
 
-use axum::middleware;
+use axum::extract::{Request, State};
+use axum::http::header::CONNECTION;
+use axum::http::{HeaderValue, Version};
+use axum::middleware::{self, Next};
+use axum::response::Response;
 use axum::serve::ListenerExt;
 use shoal_proto::v1::cluster_server::ClusterServer;
 use shoal_proto::v1::ingest_server::IngestServer;
 use shoal_proto::v1::query_server::QueryServer;
 use shoal_replication::Readiness;
 use tokio::net::TcpListener;
+use tokio::sync::watch;
 use tonic::service::Routes;
 use tonic_health::ServingStatus;
 
@@ -59,7 +64,8 @@ pub async fn serve(
         .fallback(access::unknown)
         .layer(middleware::from_fn_with_state(context.intake.clone(), intake::measure))
         .layer(middleware::from_fn_with_state(context.about.clone(), access::check))
-        .layer(middleware::from_fn_with_state(context.timing.clone(), timing::measure));
+        .layer(middleware::from_fn_with_state(context.timing.clone(), timing::measure))
+        .layer(middleware::from_fn_with_state(context.engine.readiness(), let_go));
     // Small answers must not wait for the acknowledgement of earlier ones.
     let listener = listener.tap_io(|connection| {
         if let Err(error) = connection.set_nodelay(true) {
@@ -69,6 +75,21 @@ pub async fn serve(
     let served = axum::serve(listener, router).with_graceful_shutdown(stop).await;
     watcher.abort();
     served
+}
+
+/// A node that drains keeps no connection that HTTP/1 would use again: when the doors close, a request on its way over
+/// one would be lost, and not every proxy sends it again. HTTP/2 has a farewell of its own.
+async fn let_go(
+    State(readiness): State<watch::Receiver<Readiness>>,
+    request: Request,
+    next: Next,
+) -> Response {
+    let is_kept = request.version() == Version::HTTP_11;
+    let mut response = next.run(request).await;
+    if is_kept && *readiness.borrow() == Readiness::Leaving {
+        response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+    }
+    response
 }
 
 fn service_name<S: tonic::server::NamedService>() -> &'static str {
