@@ -38,11 +38,13 @@ pub enum Mutant {
     DebtPaidUnseen,
     /// A process uses the origin of the one before it.
     OriginReused,
+    /// A memtable takes all that comes.
+    NeverFull,
 }
 
 impl Mutant {
     /// Every bug.
-    pub const ALL: [Mutant; 17] = [
+    pub const ALL: [Mutant; 18] = [
         Mutant::LastOfTwo,
         Mutant::FingerprintForgetsHeads,
         Mutant::StepsOverGaps,
@@ -60,6 +62,7 @@ impl Mutant {
         Mutant::LastMemberRecord,
         Mutant::DebtPaidUnseen,
         Mutant::OriginReused,
+        Mutant::NeverFull,
     ];
 
     /// Whether this thread makes it.

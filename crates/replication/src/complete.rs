@@ -46,6 +46,11 @@ impl Completeness {
         }
     }
 
+    /// Replies that are not covered yet, of all members.
+    pub(crate) fn reply_count(&self) -> usize {
+        self.members.values().map(|told| told.replies.len()).sum()
+    }
+
     /// The least time over the members given; `None` if one of them never replied.
     pub(crate) fn until(&self, mut members: impl Iterator<Item = NodeId>, now_ms: i64) -> Option<i64> {
         if shoal_merge::Mutant::SilentIsComplete.is_on() {

@@ -30,8 +30,8 @@ pub use fault::{Fault, Faults};
 pub use job::{Done, Job};
 pub use member::{Member, Members, Status};
 pub use replica::{
-    Config, Counters, Event, ForgetError, MemberStatus, Readiness, RepairStatus, Replica, SubmitError,
-    Totals, Transmit,
+    Config, Counters, Event, ForgetError, HISTORY, MemberStatus, Queues, Readiness, RepairStatus, Replica,
+    SubmitError, Totals, Transmit,
 };
 pub use wire::{Class, Message, WireError};
 pub use write::{Acks, Receipt, Ticket, TooFewCopies};

@@ -39,7 +39,11 @@ pub struct Peer {
     pub told: u64,
     /// Whether the link was up at the last look.
     pub was_reachable: bool,
+    /// Whether frames that it holds have rotted there, by its last beat.
+    lacks_frames: bool,
     origin: Option<Origin>,
+    /// When a beat of this life came first.
+    life_since: Option<Duration>,
     sent_ms: u64,
     echoed_ms: Option<u64>,
     push: Push,
@@ -74,7 +78,9 @@ impl Peer {
             compared: false,
             told: 0,
             was_reachable: false,
+            lacks_frames: false,
             origin: None,
+            life_since: None,
             sent_ms: 0,
             echoed_ms: None,
             push,
@@ -87,6 +93,7 @@ impl Peer {
         let was_reachable = self.is_reachable(now);
         let is_other_life = self.origin.replace(beat.origin) != Some(beat.origin);
         if is_other_life {
+            self.life_since = Some(now);
             self.held = 0;
             self.held_after = (0, 0);
             self.told = 0;
@@ -97,6 +104,7 @@ impl Peer {
         self.sent_ms = self.sent_ms.max(beat.sent_ms);
         self.fingerprint = Some(beat.fingerprint);
         self.is_in_debt = beat.is_in_debt;
+        self.lacks_frames = beat.lacks_frames;
         if beat.held_origin == own {
             self.note_held(beat.held, beat.owed);
             self.echoed_ms = self.echoed_ms.max(Some(beat.echo_ms));
@@ -117,6 +125,16 @@ impl Peer {
     /// The peer's origin in this life, if it has told.
     pub fn origin(&self) -> Option<Origin> {
         self.origin
+    }
+
+    /// When its life was first heard of.
+    pub fn life_since(&self) -> Option<Duration> {
+        self.life_since
+    }
+
+    /// Whether it has all that it has applied, by its last beat.
+    pub fn is_whole(&self) -> bool {
+        !self.is_in_debt && !self.lacks_frames
     }
 
     /// Forgets what its answers to pulls said of gaps: it is to be asked anew.
@@ -174,6 +192,11 @@ impl Peer {
         self.push.bytes += bytes;
     }
 
+    /// Bytes that were pushed and are not held yet.
+    pub fn pushed_bytes(&self) -> usize {
+        self.push.bytes
+    }
+
     /// Whether a pull may be sent now; remembers that it was.
     pub fn begin_pull(&mut self, now: Duration) -> bool {
         let may = self.pull_until.is_none_or(|until| until <= now);
@@ -212,7 +235,18 @@ mod tests {
 
     fn beat(origin: u8, sent_ms: u64, echo_ms: u64, held: u64) -> Beat {
         let (origin, held_origin) = (Origin([origin; 16]), Origin([1; 16]));
-        Beat { sent_ms, echo_ms, origin, held, held_origin, owed: 0, fingerprint: 0, is_in_debt: false }
+        let (is_in_debt, lacks_frames) = (false, false);
+        Beat {
+            sent_ms,
+            echo_ms,
+            origin,
+            held,
+            held_origin,
+            owed: 0,
+            fingerprint: 0,
+            is_in_debt,
+            lacks_frames,
+        }
     }
 
     const OWN: Origin = Origin([1; 16]);

@@ -2,10 +2,12 @@
 //! verbs when a client wants something; after each call it drains `poll_transmit`, `poll_event` and `poll_sync`,
 //! and calls `handle_timer` at `poll_timeout`. Time is a duration since the node started.
 
+mod leaving;
 mod lending;
 mod membership;
 mod messages;
 mod pushing;
+mod queues;
 mod repairing;
 mod retiring;
 mod status;
@@ -37,7 +39,9 @@ use crate::wire::{Class, Message};
 use crate::write::{Acks, Electorate, Receipt, Ticket, TooFewCopies, Writes};
 
 pub use membership::ForgetError;
+pub use queues::Queues;
 pub use repairing::RepairStatus;
+pub use retiring::HISTORY;
 pub use status::{MemberStatus, Totals};
 
 /// Who this node is, and how it begins.
@@ -197,6 +201,7 @@ pub struct Replica {
     /// The wall clock as the driver told it last: it may have been set since the life began.
     clock_ms: i64,
     history: retiring::History,
+    hand_over: Option<leaving::HandOver>,
     /// Origins that are over, as of the last look.
     retired: BTreeSet<Origin>,
     rng: SmallRng,
@@ -234,6 +239,7 @@ impl Replica {
             jobs: VecDeque::new(),
             clock_ms,
             history: Default::default(),
+            hand_over: None,
             retired: BTreeSet::new(),
             timed_at: Duration::ZERO,
             transmits: VecDeque::new(),
@@ -243,6 +249,7 @@ impl Replica {
             own_bytes: OwnBytes::default(),
             has_failed: false,
         };
+        replica.store.move_horizon(clock_ms);
         replica.keep_members();
         replica.write_join(0)?;
         replica.retire_origins(Duration::ZERO);

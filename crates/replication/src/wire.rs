@@ -80,6 +80,8 @@ pub struct Beat {
     pub owed: u64,
     /// Whether the sender is in debt at all: it is nobody's lender then.
     pub is_in_debt: bool,
+    /// Whether frames that the sender applied cannot be read there any more.
+    pub lacks_frames: bool,
     /// Fingerprint of all that the sender holds, synced.
     pub fingerprint: u128,
 }
@@ -241,14 +243,14 @@ fn put_beat(out: &mut Vec<u8>, beat: &Beat) {
     out.extend_from_slice(&beat.origin.0);
     out.extend_from_slice(&beat.held_origin.0);
     out.extend_from_slice(&beat.fingerprint.to_le_bytes());
-    out.push(u8::from(beat.is_in_debt));
+    out.push(u8::from(beat.is_in_debt) | u8::from(beat.lacks_frames) << 1);
 }
 
 fn take_beat(reader: &mut Reader<'_>) -> Result<Beat, WireError> {
     let (sent_ms, echo_ms) = (reader.u64()?, reader.u64()?);
     let (held, owed) = (reader.u64()?, reader.u64()?);
     let (origin, held_origin) = (Origin(reader.array()?), Origin(reader.array()?));
-    Ok(Beat {
+    let beat = Beat {
         sent_ms,
         echo_ms,
         held,
@@ -256,8 +258,11 @@ fn take_beat(reader: &mut Reader<'_>) -> Result<Beat, WireError> {
         held_origin,
         owed,
         fingerprint: u128::from_le_bytes(reader.array()?),
-        is_in_debt: reader.u8()? != 0,
-    })
+        is_in_debt: false,
+        lacks_frames: false,
+    };
+    let flags = reader.u8()?;
+    Ok(Beat { is_in_debt: flags & 1 != 0, lacks_frames: flags & 2 != 0, ..beat })
 }
 
 fn put_pull(out: &mut Vec<u8>, have: &[Have]) {
@@ -388,7 +393,8 @@ mod tests {
         #[test]
         fn messages_round_trip(number: u64, fingerprint: u128, id: [u8; 16], body in prop::collection::vec(any::<u8>(), 0..30)) {
             let origin = Origin(id);
-            let beat = Beat { sent_ms: number, echo_ms: 2, origin, held: 4, held_origin: origin, owed: 3, fingerprint, is_in_debt: true };
+            let (is_in_debt, lacks_frames) = (number % 2 == 0, number % 3 == 0);
+            let beat = Beat { sent_ms: number, echo_ms: 2, origin, held: 4, held_origin: origin, owed: 3, fingerprint, is_in_debt, lacks_frames };
             let have = vec![Have { origin, seq: number, table_len: 7 }];
             let applied = Message::Applied { probe_ms: -5, heads: vec![(origin, number)] };
             let probe = Message::Probe { sent_ms: number as i64 };

@@ -113,6 +113,8 @@ pub struct Options {
     pub memtable_points: (u64, u64),
     /// Bytes of flushed journal kept for peers.
     pub journal_bytes_max: u64,
+    /// How long it takes to verify every checksum once, in the background.
+    pub scrub_round: Duration,
 }
 
 impl Default for Options {
@@ -122,6 +124,7 @@ impl Default for Options {
             totals: Duration::from_secs(150 * 86_400),
             memtable_points: (1 << 19, 6_000_000),
             journal_bytes_max: u64::MAX,
+            scrub_round: Duration::from_secs(7 * 86_400),
         }
     }
 }
@@ -325,6 +328,11 @@ impl Store {
     /// Bytes of the blocks on disk.
     pub fn block_bytes(&self) -> u64 {
         self.windows.bytes()
+    }
+
+    /// Points in memory that are in no block yet.
+    pub fn unflushed_points(&self) -> u64 {
+        self.active.len() + self.frozen.as_ref().map_or(0, |frozen| frozen.table.len())
     }
 
     /// Records passed over since the start because their writer made them unreadable.

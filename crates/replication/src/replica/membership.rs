@@ -1,4 +1,4 @@
-//! Joining, leaving and forgetting, and when the node is in service. A newcomer serves once another node holds
+//! Joining and forgetting, and when the node is in service. A newcomer serves once another node holds
 //! the frame by which it joined; a member that came back serves once it has compared itself with the members
 //! that it reaches, or alone after a while.
 
@@ -48,24 +48,6 @@ impl Replica {
         self.append_member(&member.forgotten(self.clock_ms))?;
         self.push_all(now);
         Ok(member)
-    }
-
-    /// Leaves the cluster: takes nothing new, and writes the frame by which the node leaves.
-    pub fn leave(&mut self, now: Duration) -> Result<(), StoreError> {
-        self.readiness = Readiness::Leaving;
-        if let Some(member) = self.members.of(self.config.node).cloned() {
-            let at_ms = self.clock_ms;
-            self.append_member(&Member { status: Status::Left, at_ms, ..member })?;
-            self.push_all(now);
-        }
-        Ok(())
-    }
-
-    /// Whether all that this node wrote is synced on another member, or there is none to hand it to.
-    pub fn is_handed_over(&self, now: Duration) -> bool {
-        let head = self.store.applied().get(self.config.origin);
-        let mut company = self.peers.values().filter(|peer| peer.is_reachable(now)).peekable();
-        company.peek().is_none() || company.any(|peer| peer.held >= head && !peer.is_in_debt)
     }
 
     pub(super) fn note_view(&mut self, now: Duration, view: &View) {

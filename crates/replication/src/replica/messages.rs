@@ -37,7 +37,9 @@ impl Replica {
             Message::Applied { probe_ms, heads } => {
                 if self.is_credible(from, heads.iter().copied()) {
                     let heads = heads.into_iter().filter(|(origin, _)| !self.retired.contains(origin));
-                    self.complete.handle_reply(from, probe_ms, Frontier::from_entries(heads));
+                    let has = Frontier::from_entries(heads);
+                    self.note_taker(now, from, probe_ms, &has);
+                    self.complete.handle_reply(from, probe_ms, has);
                     self.settle_complete();
                 }
             }

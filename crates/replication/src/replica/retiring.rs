@@ -18,7 +18,7 @@ const MARGIN: Duration = Duration::from_secs(3_600);
 /// For how long after that it is known to be over: a member that was away for longer is forgotten.
 const KNOWN_FOR: Duration = Duration::from_secs(7 * 86_400);
 /// The origin that stands for those that are over. No node draws it.
-pub(super) const HISTORY: Origin = Origin([0xff; 16]);
+pub const HISTORY: Origin = Origin([0xff; 16]);
 
 /// What is known of the history besides its number in the frontier.
 #[derive(Default)]

@@ -12,6 +12,8 @@ use crate::wire::{Beat, Message};
 impl Replica {
     pub(super) fn run_timers(&mut self, now: Duration) {
         self.timed_at = now;
+        // A write or a peer's frame may have found it.
+        self.tell_failure();
         if self.next_beat <= now {
             self.next_beat = now + BEAT;
             self.beat(now);
@@ -62,6 +64,7 @@ impl Replica {
             held_origin,
             owed: self.store.debt().map_or(0, |debt| debt.frontier.get(held_origin)),
             is_in_debt: self.store.debt().is_some(),
+            lacks_frames: self.store.holes().any(|(_, hole)| hole.lacks_points()),
             fingerprint,
         };
         self.send(node, &Message::Beat(beat));
@@ -82,7 +85,7 @@ impl Replica {
     }
 
     /// Asks every reachable member what it has applied.
-    fn probe(&mut self, now: Duration) {
+    pub(super) fn probe(&mut self, now: Duration) {
         let sent_ms = self.wall_ms(now);
         let members =
             self.peers.iter().filter(|(node, peer)| self.members.counts(**node) && peer.is_reachable(now));

@@ -45,6 +45,7 @@ pub(super) fn options(journal_bytes_max: u64) -> Options {
         totals: Duration::from_secs(100 * 365 * 86_400),
         memtable_points: (40, 400),
         journal_bytes_max,
+        ..Options::default()
     }
 }
 

@@ -278,6 +278,9 @@ impl Store {
 
     /// Makes room for the points of one more frame.
     pub(super) fn make_room(&mut self) -> Result<(), StoreError> {
+        if shoal_merge::Mutant::NeverFull.is_on() {
+            return Ok(());
+        }
         let points_max = self.memtable_points_max();
         let replay = self.journal.bytes_since(self.manifest.checkpoint);
         if self.active.len() >= points_max || replay >= REPLAY_BYTES_MAX && !self.active.is_empty() {
@@ -311,11 +314,17 @@ impl Store {
         (self.catalogue.read().stream_count() as u64 * POINTS_PER_STREAM).clamp(least, most)
     }
 
-    /// Moves the horizon with the clock, and sets or ends the wait after a failure.
-    fn note_time(&mut self, now_ms: i64) {
+    /// Moves the horizon with the clock. A store that was just opened has that of its manifest, which is older than the
+    /// one at which its last reads stood.
+    pub fn move_horizon(&mut self, now_ms: i64) {
         let retention = i64::try_from(self.options.retention.as_millis()).unwrap_or(i64::MAX);
         let oldest = now_ms.saturating_sub(retention).div_euclid(WINDOW_MS);
         self.horizon_ms = self.horizon_ms.max(window_start(oldest));
+    }
+
+    /// Moves the horizon, and sets or ends the wait after a failure.
+    fn note_time(&mut self, now_ms: i64) {
+        self.move_horizon(now_ms);
         if std::mem::take(&mut self.background.has_failed) {
             self.background.retry_at_ms = Some(now_ms.saturating_add(RETRY_MS));
         }

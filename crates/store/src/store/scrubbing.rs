@@ -1,4 +1,4 @@
-//! Which file is scrubbed when: one at a time, all of them within a week, beginning anywhere, so that a node that
+//! Which file is scrubbed when: one at a time, all of them within a round, beginning anywhere, so that a node that
 //! is restarted every day scrubs all of its store too. Damage is marked, a rotten frame becomes a hole, and what is
 //! in memory is written anew.
 
@@ -11,10 +11,10 @@ use super::background::Job;
 use crate::block::{Block, Meta};
 use crate::scrub::{ScrubDone, ScrubJob, Scrubbed, Target};
 
-/// How long it takes to scrub everything.
-const ROUND_MS: u64 = 7 * 24 * 3600 * 1000;
 /// The least pause between two files.
 const PAUSE_MS: i64 = 5_000;
+/// The same as a part of a round: many small files must not make a short round long.
+const PAUSES: i64 = 100;
 
 /// Where the scrub stands.
 #[derive(Default)]
@@ -47,9 +47,10 @@ impl Store {
 
     /// The next file to scrub, if one is due.
     pub(super) fn scrub_job(&mut self, now_ms: i64) -> Option<Job> {
-        let due_ms = *self.scrubbing.due_ms.get_or_insert(now_ms.saturating_add(PAUSE_MS));
+        let least_pause_ms = self.least_pause_ms();
+        let due_ms = *self.scrubbing.due_ms.get_or_insert(now_ms.saturating_add(least_pause_ms));
         // A clock that was set back must not stop the scrub for as long.
-        let is_due = due_ms <= now_ms || due_ms.saturating_sub(now_ms) > ROUND_MS as i64;
+        let is_due = due_ms <= now_ms || due_ms.saturating_sub(now_ms) > self.round_ms();
         if self.scrubbing.is_running || !is_due {
             return None;
         }
@@ -159,7 +160,7 @@ impl Store {
         self.manifest.catalogue_len > 0
     }
 
-    /// The pause after a file: its part of a week.
+    /// The pause after a file: its part of a round.
     fn pause_ms(&self, target: &Target) -> i64 {
         let bytes = match target {
             Target::Block(block, _) => block.meta().bytes,
@@ -169,7 +170,16 @@ impl Store {
             Target::Base(_) | Target::Manifest => 0,
         };
         let all = self.block_bytes() + self.journal_bytes() + self.manifest.catalogue_len;
-        let part = u128::from(ROUND_MS) * u128::from(bytes) / u128::from(all.max(bytes).max(1));
-        i64::try_from(part).unwrap_or(i64::MAX).max(PAUSE_MS)
+        let round_ms = u128::try_from(self.round_ms()).unwrap_or_default();
+        let part = round_ms * u128::from(bytes) / u128::from(all.max(bytes).max(1));
+        i64::try_from(part).unwrap_or(i64::MAX).max(self.least_pause_ms())
+    }
+
+    fn round_ms(&self) -> i64 {
+        i64::try_from(self.options.scrub_round.as_millis()).unwrap_or(i64::MAX)
+    }
+
+    fn least_pause_ms(&self) -> i64 {
+        PAUSE_MS.min(self.round_ms() / PAUSES)
     }
 }

@@ -77,6 +77,7 @@ fn a_beat_a_pull_and_a_reply_that_claim_such_frames_are_refused_too() {
         owed: 0,
         fingerprint: 0,
         is_in_debt: false,
+        lacks_frames: false,
     };
     let have = vec![Have { origin: own, seq: FAR, table_len: 0 }];
     let heads = vec![(own, FAR)];

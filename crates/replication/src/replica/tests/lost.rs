@@ -123,3 +123,37 @@ fn a_newcomer_learns_what_origins_left_that_no_frontier_names_any_more() {
     world.run_until("all agree", World::agree);
     assert_eq!(total(&world, 4), expected);
 }
+
+#[test]
+fn a_journal_that_a_write_finds_to_fail_is_told_of_by_the_next_timer() {
+    let mut world = World { options: forgetful(), ..World::default() };
+    world.start(1, 1, &[], MemoryDisk::new());
+    world.node(1).disk.set_sync_fails(true);
+    let now = world.now;
+    // No sync is run: it is the next segment that cannot be begun.
+    let failed = (1..10_000).find(|time| {
+        let _ = world.replica(1).submit(now, &batch(9, *time, 1.0), Acks::Auto);
+        world.replica(1).store().failure().is_some()
+    });
+    assert!(failed.is_some(), "the journal goes on");
+    let tells = |replica: &mut Replica| {
+        std::iter::from_fn(|| replica.poll_event()).any(|event| matches!(event, Event::JournalFailed(_)))
+    };
+    assert!(!tells(world.replica(1)));
+    world.replica(1).handle_timer(now + crate::limits::BEAT);
+    assert!(tells(world.replica(1)), "whoever starts it again would never learn of it");
+}
+
+#[test]
+fn a_new_life_reads_from_the_horizon_of_its_clock_on() {
+    let mut world = World::default();
+    world.start(1, 1, &[], MemoryDisk::new());
+    let hour_ms = 3_600_000;
+    let (disk, retention) = (world.node(1).disk.clone(), world.options.retention);
+    let began_ms = retention.as_millis() as i64 + 100 * hour_ms;
+    let config = Config { began_ms, ..config(1, 2, &[]) };
+    let opened = Store::open(Arc::new(disk), config.origin, world.options).unwrap();
+    assert_eq!(opened.store.horizon_ms(), i64::MIN, "nothing has been let go of yet");
+    let replica = Replica::new(config, opened).unwrap();
+    assert_eq!(replica.store().horizon_ms(), 100 * hour_ms);
+}
