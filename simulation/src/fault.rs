@@ -69,6 +69,10 @@ pub enum Fault {
     FailedSyncs { node: usize },
     /// A bit of the newest segment flips, and the process starts again.
     Rot { node: usize, salt: u64 },
+    /// The same where the bit may be in what no other node has.
+    RotAlone { node: usize, salt: u64 },
+    /// A bit of a block or of another file flips while the process runs.
+    RotAtRest { node: usize, salt: u64 },
     /// The clock is set off by so many ms.
     SetClock { node: usize, ms: i64 },
     /// A snapshot is taken.
@@ -107,6 +111,8 @@ pub enum Kind {
     FullDisk,
     FailedSyncs,
     Rot,
+    RotAlone,
+    RotAtRest,
     SetClock,
     Snapshot,
     Restore,
@@ -119,7 +125,7 @@ pub enum Kind {
 
 impl Kind {
     /// Every kind, with how often it strikes beside the others where it strikes at all.
-    pub const ALL: [(Kind, u32); 24] = [
+    pub const ALL: [(Kind, u32); 26] = [
         (Kind::CutOneWay, 12),
         (Kind::CutBothWays, 12),
         (Kind::Isolate, 8),
@@ -136,6 +142,8 @@ impl Kind {
         (Kind::FullDisk, 4),
         (Kind::FailedSyncs, 4),
         (Kind::Rot, 3),
+        (Kind::RotAlone, 3),
+        (Kind::RotAtRest, 4),
         (Kind::SetClock, 6),
         (Kind::Snapshot, 6),
         (Kind::Restore, 4),
@@ -196,6 +204,8 @@ impl Faults {
             Kind::FullDisk => Fault::FullDisk { node, room: self.rng.random_range(ROOM_BYTES) },
             Kind::FailedSyncs => Fault::FailedSyncs { node },
             Kind::Rot => Fault::Rot { node, salt: self.rng.random() },
+            Kind::RotAlone => Fault::RotAlone { node, salt: self.rng.random() },
+            Kind::RotAtRest => Fault::RotAtRest { node, salt: self.rng.random() },
             Kind::SetClock => {
                 let far = CLOCK_MS.choose(&mut self.rng).copied().unwrap_or_default();
                 Fault::SetClock { node, ms: self.rng.random_range(-far..=far) }
@@ -268,6 +278,8 @@ impl Fault {
             Fault::FullDisk { .. } => Kind::FullDisk,
             Fault::FailedSyncs { .. } => Kind::FailedSyncs,
             Fault::Rot { .. } => Kind::Rot,
+            Fault::RotAlone { .. } => Kind::RotAlone,
+            Fault::RotAtRest { .. } => Kind::RotAtRest,
             Fault::SetClock { .. } => Kind::SetClock,
             Fault::Snapshot { .. } => Kind::Snapshot,
             Fault::Restore { .. } => Kind::Restore,

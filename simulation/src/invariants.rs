@@ -8,6 +8,7 @@ pub mod complete;
 pub mod convergence;
 pub mod copies;
 pub mod exact;
+pub mod memory;
 pub mod monotone;
 pub mod replay;
 pub mod token;
@@ -32,6 +33,8 @@ pub enum Invariant {
     Copies,
     /// Merged values are what the sessions counted.
     Exact,
+    /// Whatever waits in memory is bounded.
+    Memory,
     /// A merged counter never falls from one read to the next.
     Monotone,
     /// A restart finds what was there.

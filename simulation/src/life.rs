@@ -16,6 +16,7 @@ use shoal_store::{FrameId, Identity, MemoryDisk, Options, Store, SyncJob, direct
 
 use crate::fault::Tear;
 use crate::mix::Mix;
+use crate::world::HiddenRot;
 
 /// Wall time at the world's beginning, in ms.
 pub const EPOCH_MS: i64 = 1_700_000_000_000;
@@ -50,6 +51,8 @@ pub struct Node {
     pub last_id: Option<NodeId>,
     /// Whether bits of its disk have flipped, found or not.
     pub is_rotten: bool,
+    /// A bit that has flipped and that nobody knows of yet.
+    pub hidden_rot: Option<HiddenRot>,
     /// Whether it has left for good.
     pub is_gone: bool,
     /// Whether it is about to leave.
@@ -120,6 +123,7 @@ impl Node {
             has_trouble: false,
             last_id: None,
             is_rotten: false,
+            hidden_rot: None,
             is_gone: false,
             is_leaving: false,
             lives: 0,
@@ -143,7 +147,9 @@ impl Node {
         let identity = directory::begin_life(&self.disk, began_ms, rng).context("the data directory")?;
         let origin = Origin::random(rng);
         let origin = if Mutant::OriginReused.is_on() { Origin(identity.node.0) } else { origin };
-        let opened = Store::open(Arc::new(self.disk.clone()), origin, options(mix)).context("the store")?;
+        let mut opened =
+            Store::open(Arc::new(self.disk.clone()), origin, options(mix)).context("the store")?;
+        opened.store.move_horizon(began_ms);
         let found = Past::of(&opened.store);
         let config = Config {
             node: identity.node,
@@ -202,6 +208,7 @@ impl Node {
         self.past = None;
         self.snapshot = None;
         self.is_rotten = false;
+        self.hidden_rot = None;
         self.has_trouble = false;
     }
 
@@ -243,7 +250,17 @@ impl Node {
 
     /// The store of the living process, if all that it names is there.
     pub fn whole_store(&self) -> Option<&Store> {
-        self.store().filter(|store| store.debt().is_none() && store.holes().next().is_none())
+        self.store().filter(|store| {
+            store.debt().is_none() && store.holes().next().is_none() && store.damage().is_empty()
+        })
+    }
+
+    /// Takes note if hidden rot has been found and made good.
+    pub fn look_for_rot(&mut self) -> Option<HiddenRot> {
+        let is_whole = self.whole_store().is_some();
+        let found = self.hidden_rot.take_if(|rot| is_whole && !rot.is_on(&self.disk));
+        self.is_rotten &= found.is_none();
+        found
     }
 
     fn sighting(&self, identity: Identity, origin: Origin) -> Sighting {
@@ -271,6 +288,7 @@ pub fn wall_ms(now: Duration, lapse: u32) -> i64 {
 pub fn options(mix: &Mix) -> Options {
     let points = mix.memtable_points;
     Options {
+        scrub_round: mix.scrub_round,
         memtable_points: (points, points),
         retention: mix.retention,
         journal_bytes_max: mix.journal_bytes,

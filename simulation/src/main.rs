@@ -3,6 +3,7 @@
 
 mod sweep;
 
+use std::num::NonZeroUsize;
 use std::ops::Range;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -11,11 +12,11 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, bail};
 use shoal_simulation::{Options, Outcome, converge, run};
 
-use sweep::Sweep;
+use sweep::{Plan, Sweep};
 
 const USAGE: &str = "usage: shoal-simulation run --seed S [--seconds N] [--nodes N]
        shoal-simulation replay --seed S [--seconds N] [--nodes N]      the same, with the whole story
-       shoal-simulation sweep --seeds A..B [--seconds N] [--nodes N] [--state FILE]
+       shoal-simulation sweep --seeds A..B [--seconds N] [--nodes N] [--state FILE] [--jobs N] [--keep-going]
        shoal-simulation curve [--nodes N] [--seed S]    how a write spreads over 3 to N nodes";
 
 /// Lines of the story that a failure shows.
@@ -26,6 +27,8 @@ struct Flags {
     options: Options,
     seeds: Option<Range<u64>>,
     state: Option<PathBuf>,
+    jobs: NonZeroUsize,
+    keeps_going: bool,
 }
 
 fn main() -> ExitCode {
@@ -38,7 +41,9 @@ fn main() -> ExitCode {
     match (command.as_str(), flags) {
         ("run", Flags { options, seeds: None, .. }) => run_one(&options, STORY_LINES),
         ("replay", Flags { options, seeds: None, .. }) => run_one(&options, usize::MAX),
-        ("sweep", Flags { options, seeds: Some(seeds), state }) => Sweep::new(options, seeds, state).run(),
+        ("sweep", Flags { options, seeds: Some(seeds), state, jobs, keeps_going }) => {
+            Sweep::new(options, Plan { seeds, state, jobs, keeps_going }).run()
+        }
         ("curve", Flags { options, .. }) => curve(&options),
         ("run" | "replay", _) => misused("give one seed, by --seed S"),
         ("sweep", _) => misused("give seeds, by --seeds A..B, B not among them"),
@@ -52,9 +57,20 @@ fn misused(what: &str) -> ExitCode {
 }
 
 fn parse(arguments: &[String]) -> anyhow::Result<Flags> {
-    let mut flags = Flags { options: Options::new(0), seeds: None, state: None };
-    for pair in arguments.chunks(2) {
-        let [flag, value] = pair else { bail!("{} needs a value", pair.concat()) };
+    let mut flags = Flags {
+        options: Options::new(0),
+        seeds: None,
+        state: None,
+        jobs: NonZeroUsize::MIN,
+        keeps_going: false,
+    };
+    let mut arguments = arguments.iter();
+    while let Some(flag) = arguments.next() {
+        if flag == "--keep-going" {
+            flags.keeps_going = true;
+            continue;
+        }
+        let value = arguments.next().with_context(|| format!("{flag} needs a value"))?;
         let number = || value.parse::<u64>().with_context(|| format!("{flag} needs a number, not {value}"));
         match flag.as_str() {
             "--seed" => flags.options.seed = number()?,
@@ -62,6 +78,9 @@ fn parse(arguments: &[String]) -> anyhow::Result<Flags> {
             "--nodes" => flags.options.nodes = Some(usize::try_from(number()?)?.clamp(1, 1_000)),
             "--seeds" => flags.seeds = Some(parse_range(value)?),
             "--state" => flags.state = Some(value.into()),
+            "--jobs" => {
+                flags.jobs = usize::try_from(number()?)?.try_into().context("--jobs is at least 1")?
+            }
             _ => bail!("there is no flag {flag}"),
         }
     }

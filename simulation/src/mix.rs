@@ -11,6 +11,10 @@ use rand::rngs::StdRng;
 use crate::fault::Kind;
 use crate::seed::generator;
 
+/// How long a scrub takes where there is something for it to find, by the world's clock.
+pub const SCRUB_ROUND: Duration = Duration::from_secs(40);
+const A_WEEK: Duration = Duration::from_secs(7 * 86_400);
+
 /// The sizes and chances of one world.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Mix {
@@ -26,6 +30,8 @@ pub struct Mix {
     pub journal_bytes: u64,
     /// How long points are kept, by the wall clock.
     pub retention: Duration,
+    /// How long a scrub of a whole store takes, by the wall clock.
+    pub scrub_round: Duration,
     /// The time between two faults, in ms.
     pub between_ms: Range<u64>,
     /// The faults that strike, each with how often.
@@ -43,8 +49,11 @@ impl Mix {
         let nodes = draw_nodes(&mut rng);
         let hours = |hours: u64| Duration::from_secs(hours * 3600);
         let (lapse, retention) =
-            [(1, hours(360)), (30, hours(4)), (90, hours(14)), (600, hours(100))][rng.random_range(0..4)];
+            [(1, hours(360)), (30, hours(4)), (90, hours(14)), (600, hours(48)), (600, hours(100))]
+                [rng.random_range(0..5)];
         let slowest = [2_500, 6_000, 20_000, 60_000][rng.random_range(0..4)];
+        let weights = draw_weights(&mut rng);
+        let rots = weights.iter().any(|(kind, _)| *kind == Kind::RotAtRest);
         Self {
             nodes,
             sessions: nodes + rng.random_range(0..=nodes.min(6)),
@@ -53,7 +62,9 @@ impl Mix {
             memtable_points: [64, 400, 4_000][rng.random_range(0..3)],
             retention,
             between_ms: 200..slowest,
-            weights: draw_weights(&mut rng),
+            weights,
+            // Where bits flip at rest a scrub comes by often enough to find them within the run.
+            scrub_round: if rots { SCRUB_ROUND * lapse } else { A_WEEK },
             has_bad_views: rng.random_bool(0.8),
             loss: if rng.random_bool(0.5) { rng.random_range(0.0..0.02) } else { 0.0 },
         }
@@ -68,6 +79,7 @@ impl Mix {
             journal_bytes: u64::MAX,
             memtable_points: 400,
             retention: Duration::from_secs(15 * 86_400),
+            scrub_round: A_WEEK,
             between_ms: 1_000..2_000,
             weights: Vec::new(),
             has_bad_views: false,

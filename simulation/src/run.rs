@@ -105,12 +105,15 @@ pub fn conclude(world: &mut World) -> Option<Duration> {
 fn settle(world: &mut World) -> Option<Duration> {
     let began = world.now;
     loop {
+        world.nodes.iter_mut().for_each(|node| drop(node.look_for_rot()));
         let done =
             if world.workload.is_done() { Ok(()) } else { Err("a session was not answered".to_owned()) };
         let state = done.and_then(|()| convergence::check(&world.nodes));
         let Err(what) = state else { return Some(world.now - began) };
         if world.now >= began + CALM_MAX {
             let what = convergence::check(&world.nodes).err().unwrap_or(what);
+            let states: Vec<_> = world.nodes.iter().map(convergence::describe).collect();
+            states.iter().for_each(|state| world.trace.tell(world.now, state));
             world.judge(Invariant::Convergence, Err(format!("{what}, {CALM_MAX:?} after the last fault")));
             return None;
         }
@@ -146,16 +149,20 @@ fn check_disks(world: &mut World) {
         }
         let (name, disk) = (world.nodes[node].name.clone(), world.nodes[node].disk.clone());
         let name = format!("{name}, after a last loss of power,");
-        let kept = after_power_loss(&disk, &world.mix)
+        let now_ms = world.nodes[node].wall_ms(world.now, world.mix.lapse);
+        let kept = after_power_loss(&disk, &world.mix, now_ms)
             .and_then(|store| acknowledged::check(&world.oracle, &name, &store.view(), &contents(&store)));
         world.judge(Invariant::Acknowledged, kept);
     }
 }
 
-fn after_power_loss(disk: &MemoryDisk, mix: &Mix) -> Result<Store, String> {
+/// What a disk holds that has lost power, as a process that begins at this time reads it.
+fn after_power_loss(disk: &MemoryDisk, mix: &Mix, now_ms: i64) -> Result<Store, String> {
     disk.lose_power(0);
     let opened = Store::open(Arc::new(disk.clone()), Origin::default(), life::options(mix));
-    opened.map(|opened| opened.store).map_err(|error| format!("a disk cannot be opened: {error}"))
+    let mut store = opened.map_err(|error| format!("a disk cannot be opened: {error}"))?.store;
+    store.move_horizon(now_ms);
+    Ok(store)
 }
 
 fn outcome(seed: u64, mut world: World, calmed_after: Option<Duration>) -> Outcome {

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::fault::{Fault, Tear};
-use crate::mix::Mix;
+use crate::mix::{Mix, SCRUB_ROUND};
 use crate::run::conclude;
 use crate::views::GRACE;
 use crate::world::World;
@@ -147,4 +147,52 @@ fn rot_of_a_frame_that_no_peer_has_is_named_for_ever() {
     let life = world.nodes[0].life.as_ref().unwrap();
     let warnings = life.replica.warnings(world.now - life.began);
     assert!(warnings.iter().any(|warning| warning.contains("rotted")), "{warnings:?}");
+}
+
+#[test]
+fn a_node_on_an_empty_disk_learns_of_origins_that_all_others_have_let_go_of() {
+    let mut world = world(9, fast(3));
+    pass(&mut world, 10 * SECOND);
+    let origin = world.nodes[1].life.as_ref().unwrap().origin;
+    strike(&mut world, Fault::Crash { node: 1 }, SECOND);
+    pass(&mut world, 420 * SECOND);
+    let names_it = |world: &World, node: usize| world.nodes[node].store().unwrap().applied().get(origin) > 0;
+    assert!((0..3).all(|node| !names_it(&world, node)), "the origin is still named");
+    strike(&mut world, Fault::Wipe { node: 2 }, SECOND);
+    pass(&mut world, 20 * SECOND);
+    assert!(world.figures.repaired > 0, "{:?}", world.figures);
+    assert!(!names_it(&world, 2));
+    assert_well(world);
+}
+
+#[test]
+fn rot_at_rest_is_found_by_a_scrub_and_made_good() {
+    let mut mended = 0;
+    for salt in 1..12 {
+        let mix = Mix { lapse: 90, memtable_points: 64, scrub_round: SCRUB_ROUND * 90, ..Mix::fair(3) };
+        let mut world = world(10, mix);
+        pass(&mut world, 100 * SECOND);
+        strike(&mut world, Fault::RotAtRest { node: 1, salt: salt * 0x1234_5678_9abc_def1 }, SECOND);
+        pass(&mut world, 60 * SECOND);
+        mended += world.figures.repaired;
+        assert!(world.nodes[1].look_for_rot().is_some() || world.nodes[1].hidden_rot.is_none());
+        assert_well(world);
+    }
+    assert!(mended > 0, "no repair was ever needed");
+}
+
+#[test]
+fn frames_that_rot_where_nobody_else_has_them_are_given_up() {
+    let mut voided = 0;
+    for salt in 1..8 {
+        let mut world = world(11, Mix { sessions: 5, ..Mix::fair(3) });
+        strike(&mut world, Fault::Isolate { node: 1 }, 20 * SECOND);
+        pass(&mut world, 15 * SECOND);
+        let salt = salt * 0x1234_5678_9abc_def1;
+        strike(&mut world, Fault::RotAlone { node: 1, salt }, SECOND);
+        pass(&mut world, 60 * SECOND);
+        voided += world.figures.voided;
+        assert_well(world);
+    }
+    assert!(voided > 0, "no frame was ever lost");
 }

@@ -109,7 +109,7 @@ impl Workload {
             sessions: (0..mix.sessions).map(session).collect(),
             waiting: BTreeMap::new(),
             lapse: mix.lapse,
-            delay_ms: 1_000..(retention_ms / 3).clamp(2_000, 120_000),
+            delay_ms: 1_000..(retention_ms / 3).clamp(2_000, 240_000),
             is_ending: false,
             laid_aside: 0,
             reborn: 0,

@@ -5,6 +5,7 @@ mod disks;
 mod drive;
 mod places;
 mod read;
+mod rotting;
 mod strike;
 
 use std::collections::BTreeMap;
@@ -31,6 +32,8 @@ use crate::seed::generator;
 use crate::trace::Trace;
 use crate::views::Views;
 use crate::workload::{Door, Workload};
+
+pub use rotting::HiddenRot;
 
 /// Violations that are kept of one run.
 const VIOLATIONS_MAX: usize = 20;
@@ -102,6 +105,8 @@ pub struct Figures {
     pub lives: u64,
     /// Frames found rotten at a start.
     pub holes: u64,
+    /// Frames given up because nobody has them.
+    pub voided: u64,
     /// Journals that failed.
     pub journals_failed: u64,
     /// Repairs begun, of gaps that no journal fills any more and of damage.
@@ -288,6 +293,11 @@ impl World {
                 let life = self.life_number(node);
                 self.schedule.push(self.now, Event::View { node, life });
                 self.carry_out(node);
+            }
+            // A file of which nothing may be skipped has rotted: the operator sees it, and replaces the disk.
+            Err(error) if self.nodes[node].hidden_rot.is_some() => {
+                self.trace.tell(self.now, &format!("{name} does not start: {error:#}"));
+                self.replace_disk(node, shoal_store::MemoryDisk::new(), START_AGAIN);
             }
             // A disk that is full or fails may keep a process from starting, but only while it is.
             Err(_) if self.nodes[node].has_trouble => {

@@ -38,6 +38,24 @@ pub fn check(nodes: &[Node]) -> Result<(), String> {
     }
 }
 
+/// How a node stands, for people who look for what keeps it from agreeing.
+pub fn describe(node: &Node) -> String {
+    let Some(life) = &node.life else { return format!("{} is down", node.name) };
+    let (replica, store) = (&life.replica, life.replica.store());
+    format!(
+        "{} is {:?}, has applied {} frames and synced {}, {} holes, in debt: {}, failed: {:?}, syncs: {}, damage: {}",
+        node.name,
+        replica.readiness(),
+        store.applied().iter().map(|(_, seq)| seq).sum::<u64>(),
+        store.held().iter().map(|(_, seq)| seq).sum::<u64>(),
+        store.holes().count(),
+        store.debt().is_some(),
+        store.failure(),
+        life.sync.is_some(),
+        store.damage().len(),
+    )
+}
+
 /// Whether a node is in service, knows the others, and has synced what it shows.
 fn is_well(node: &Node, others: &[&Node]) -> Result<(), String> {
     let Some(replica) = replica(node) else { return Err(format!("{} is down", node.name)) };
@@ -47,6 +65,12 @@ fn is_well(node: &Node, others: &[&Node]) -> Result<(), String> {
     let store = replica.store();
     if let Some((id, hole)) = store.holes().next() {
         return Err(format!("{} lacks frame {} of origin {}: {hole:?}", node.name, id.seq, id.origin));
+    }
+    if let Some(damage) = store.damage().iter().next() {
+        return Err(format!("{} is damaged: {damage}", node.name));
+    }
+    if let Some(rot) = &node.hidden_rot {
+        return Err(format!("{} has not found the rot in {}", node.name, rot.path));
     }
     if let Some(debt) = store.debt() {
         return Err(format!("{} is in debt up to {:?}", node.name, debt.frontier));

@@ -1,24 +1,68 @@
 //! A restart finds what was there: after the death of a process all of it, after a power loss all that the store
 //! had called synced.
 
+use shoal_merge::Frontier;
+use shoal_replication::HISTORY;
+
 use crate::life::Past;
 
 /// What is wrong with what a start found on its disk, given what the last process left.
 pub fn check(left: Option<&Past>, found: &Past) -> Result<(), String> {
     let Some(left) = left else { return Ok(()) };
-    // An origin that was let go of, since all its points are below the horizon, may come back from the journal.
-    let differs = |(origin, seq)| found.applied.get(origin) != seq;
-    let has_other_points = left.horizon_ms == found.horizon_ms && left.digest != found.digest;
-    if left.kept_cache && (left.applied.iter().any(differs) || has_other_points) {
-        return Err(
-            "the process died, and the replay of its journal gives something else than it held".into()
-        );
-    }
-    let missing = found.held.missing_from(&left.held);
-    match missing.first() {
-        None => Ok(()),
-        Some((origin, range)) => {
-            Err(format!("synced frames {}..={} of origin {origin} are gone", range.start(), range.end()))
+    if left.kept_cache {
+        let frames = lacking(&left.applied, &found.applied, found);
+        frames.map_err(|what| format!("the process died, and of what it had applied {what}"))?;
+        if let Some((origin, seq)) =
+            left.applied.iter().find(|(origin, seq)| found.applied.get(*origin) > *seq)
+        {
+            return Err(format!(
+                "the process died having applied {seq} frames of origin {origin}; now there are more"
+            ));
         }
+        if left.horizon_ms == found.horizon_ms && left.digest != found.digest {
+            return Err(
+                "the process died, and the replay of its journal gives other points than it held".into()
+            );
+        }
+    }
+    lacking(&left.held, &found.held, found).map_err(|what| format!("of what it had synced {what}"))
+}
+
+/// What of a frontier is not in another. Origins that are over may have come back in place of the history that stood
+/// for them: the manifest names both, and the newest one may not have been written.
+fn lacking(all: &Frontier, has: &Frontier, found: &Past) -> Result<(), String> {
+    let came_back = found.applied.iter().any(|(origin, _)| origin != HISTORY && all.get(origin) == 0);
+    for (origin, range) in has.missing_from(all) {
+        let is_history = origin == HISTORY;
+        if !is_history || !came_back {
+            return Err(format!("frames {}..={} of origin {origin} are gone", range.start(), range.end()));
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use shoal_model::Origin;
+
+    const OTHER: Origin = Origin([1; 16]);
+
+    fn past(entries: &[(Origin, u64)]) -> Past {
+        let frontier = Frontier::from_entries(entries.iter().copied());
+        let (applied, held) = (frontier.clone(), frontier);
+        Past { applied, held, owed: Frontier::default(), digest: None, horizon_ms: 0, kept_cache: false }
+    }
+
+    #[test]
+    fn what_was_synced_must_be_there_and_a_history_may_become_origins_again() {
+        let left = past(&[(OTHER, 5)]);
+        assert!(check(Some(&left), &past(&[(OTHER, 5)])).is_ok());
+        assert!(check(Some(&left), &past(&[(OTHER, 4)])).is_err());
+        let died = Past { kept_cache: true, ..left.clone() };
+        assert!(check(Some(&died), &past(&[(OTHER, 6)])).is_err(), "a frame that nobody wrote");
+        let over = past(&[(HISTORY, 9)]);
+        assert!(check(Some(&over), &past(&[(OTHER, 5), (HISTORY, 3)])).is_ok());
+        assert!(check(Some(&over), &past(&[(HISTORY, 3)])).is_err(), "what they left is gone");
     }
 }

@@ -1,4 +1,4 @@
-//! What becomes of disks: they fill up, stop syncing, rot, are replaced by empty ones, by snapshots or by copies of
+//! What becomes of disks: they fill up, stop syncing, are replaced by empty ones, by snapshots or by copies of
 //! others. What harms a disk for good waits until the last harm is healed.
 
 use std::time::Duration;
@@ -7,9 +7,6 @@ use shoal_store::{Disk, MemoryDisk};
 
 use super::{Event, World};
 use crate::disk_loss::DiskLosses;
-
-/// Bytes at the beginning of a segment that are spared: its head says what it is.
-const SPARED_BYTES: u64 = 64;
 
 impl World {
     pub(super) fn fill_disk(&mut self, node: usize, room: u64, until: Duration) {
@@ -26,38 +23,15 @@ impl World {
         self.schedule.push(until, Event::MendDisk { node });
     }
 
-    /// A bit of the newest segment flips, and a process starts on it. All that is there another node has too: what
-    /// nobody else has could not come back.
-    pub(super) fn rot(&mut self, node: usize, salt: u64, absence: Duration) -> bool {
-        let held = self.nodes[node].whole_store().map(|store| store.applied().clone());
-        let has_twin = self.nodes.iter().enumerate().any(|(other, one)| {
-            other != node
-                && !one.is_rotten
-                && one.whole_store().zip(held.as_ref()).is_some_and(|(o, h)| o.held().covers(h))
-        });
-        if !has_twin || !self.may_lose_the_disk_of(node) {
-            return false;
-        }
-        let disk = self.nodes[node].disk.clone();
-        let is_segment = |path: &String| path.starts_with("journal/") && path.ends_with(".seg");
-        let Some(path) = disk.files().into_iter().rfind(is_segment) else { return false };
-        let len = disk.file_len(&path).unwrap_or_default() as u64;
-        if len <= SPARED_BYTES || !self.stop(node, absence) {
-            return false;
-        }
-        let offset = SPARED_BYTES + salt % (len - SPARED_BYTES);
-        disk.rot(&path, offset as usize, 1 << (salt >> 61));
-        self.nodes[node].is_rotten = true;
-        self.note_harm(node);
-        true
-    }
-
     pub(super) fn wipe(&mut self, node: usize, absence: Duration) -> bool {
         self.may_lose_the_disk_of(node) && self.replace_disk(node, MemoryDisk::new(), absence)
     }
 
     /// A snapshot is taken by the node itself and laid aside.
     pub(super) fn take_snapshot(&mut self, node: usize) -> bool {
+        if self.nodes[node].hidden_rot.is_some() {
+            return false;
+        }
         let Some(life) = &mut self.nodes[node].life else { return false };
         let began = life.replica.begin_snapshot(&format!("/snapshot-{}", self.now.as_nanos()));
         self.carry_out(node);
@@ -106,7 +80,7 @@ impl World {
         }
     }
 
-    fn replace_disk(&mut self, node: usize, disk: MemoryDisk, absence: Duration) -> bool {
+    pub(super) fn replace_disk(&mut self, node: usize, disk: MemoryDisk, absence: Duration) -> bool {
         if !self.stop(node, absence) {
             self.schedule.push(self.now + absence, Event::Start { node });
         }
@@ -116,7 +90,7 @@ impl World {
     }
 
     /// What only this disk held is gone, or may be.
-    fn note_harm(&mut self, node: usize) {
+    pub(super) fn note_harm(&mut self, node: usize) {
         self.oracle.lose_disk(node);
         self.disk_losses.lose(self.now);
         self.readers.iter_mut().for_each(|reader| reader.forget());
@@ -127,6 +101,7 @@ impl World {
 
     /// Takes note once all that was promised before the last harm is on every disk again.
     pub(super) fn heal(&mut self) {
+        self.nodes.iter_mut().for_each(|node| drop(node.look_for_rot()));
         let (oracle, nodes, kept_from) = (&self.oracle, &self.nodes, self.kept_from());
         let mut staying = nodes.iter().filter(|node| !node.is_gone);
         let healed = self.disk_losses.advance(
@@ -141,13 +116,14 @@ impl World {
         }
     }
 
-    /// Whether the last harm is healed, and there is a disk that is whole besides this one.
+    /// Whether the last harm is healed and no rot is unknown, and there is a disk that is whole besides this one.
     pub(super) fn may_lose_the_disk_of(&mut self, node: usize) -> bool {
         self.heal();
         let is_whole = |other: usize| {
             let one = &self.nodes[other];
             other != node && !one.is_gone && !one.is_rotten
         };
-        matches!(self.disk_losses, DiskLosses::Allowed) && (0..self.nodes.len()).any(is_whole)
+        let is_known = self.nodes.iter().all(|one| one.hidden_rot.is_none());
+        is_known && matches!(self.disk_losses, DiskLosses::Allowed) && (0..self.nodes.len()).any(is_whole)
     }
 }

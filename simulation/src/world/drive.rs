@@ -213,6 +213,7 @@ impl World {
                 self.trace.tell(self.now, &format!("n{node} has fetched {points} points"));
             }
             Told::Voided(id) => {
+                self.figures.voided += 1;
                 self.trace.tell(self.now, &format!("n{node} gives up frame {} of {}", id.seq, id.origin));
             }
             Told::RepairGivenUp { reason, .. } => {

@@ -7,7 +7,7 @@ use rand::Rng;
 use rand::seq::IteratorRandom;
 
 use super::{Event, World};
-use crate::invariants::{Invariant, answers, token};
+use crate::invariants::{Invariant, answers, memory, token};
 use crate::workload::REQUESTS;
 
 /// The time between two reads of one reader, in ms.
@@ -23,9 +23,19 @@ impl World {
             self.check_completeness(node);
             self.check_token(node);
             self.check_fall(reader, node);
+            self.check_memory(node);
         }
         let pause = Duration::from_millis(self.rng.random_range(BETWEEN_MS));
         self.schedule.push(self.now + pause, Event::Read { reader });
+    }
+
+    fn check_memory(&mut self, node: usize) {
+        let nodes = self.nodes.iter().map(|one| 1 + one.disks_lost as usize).sum();
+        let (sessions, memtable_points) = (self.workload.session_count(), self.mix.memtable_points);
+        let Some(life) = &self.nodes[node].life else { return };
+        let sizes = memory::Sizes { sessions, nodes, memtable_points };
+        let result = memory::check(&life.replica, self.now - life.began, sizes);
+        self.judge(Invariant::Memory, result.map_err(|what| format!("n{node}: {what}")));
     }
 
     fn check_completeness(&mut self, node: usize) {
@@ -50,6 +60,10 @@ impl World {
         let promises = self.oracle.promises();
         let last = promises.len().saturating_sub(LAST_PROMISES)..promises.len();
         let Some(promise) = last.choose(&mut self.rng).map(|index| &promises[index]) else { return };
+        // Its only copy went with a disk, and its frame may have been given up since.
+        if promise.is_void {
+            return;
+        }
         // An answer that lacks a frame says so.
         let Some(store) = self.nodes[node].whole_store() else { return };
         if store.applied().get(promise.frame.origin) >= promise.frame.seq {

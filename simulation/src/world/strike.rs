@@ -66,6 +66,8 @@ impl World {
             Fault::FullDisk { node, room } => self.fill_disk(node, room, until),
             Fault::FailedSyncs { node } => self.fail_syncs(node, until),
             Fault::Rot { node, salt } => return self.rot(node, salt, spell),
+            Fault::RotAlone { node, salt } => return self.rot_alone(node, salt, spell),
+            Fault::RotAtRest { node, salt } => return self.rot_at_rest(node, salt),
             Fault::SetClock { node, ms } => self.nodes[node].clock_ms = ms,
             Fault::Snapshot { node } => return self.take_snapshot(node),
             Fault::Restore { node } => return self.restore(node, spell),
