@@ -5,6 +5,7 @@ mod directory;
 mod ending;
 mod gathering;
 mod own_metrics;
+mod supervisor;
 
 use std::net::{IpAddr, SocketAddr, UdpSocket};
 use std::sync::Arc;

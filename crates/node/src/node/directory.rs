@@ -9,6 +9,8 @@ use rand::CryptoRng;
 use shoal_store::directory::begin_life;
 use shoal_store::{Identity, RealDisk};
 
+use super::supervisor;
+
 /// A data directory that this process has taken.
 pub(super) struct DataDirectory {
     path: PathBuf,
@@ -42,7 +44,7 @@ impl DataDirectory {
             .with_context(|| format!("--data {}", self.path.display()))
     }
 
-    /// Tells the addresses taken, in a file and in one line on standard output.
+    /// Tells the addresses taken, in a file and in one line on standard output, and the supervisor that the node runs.
     pub(super) fn announce(
         &self,
         client: SocketAddr,
@@ -56,6 +58,7 @@ impl DataDirectory {
         fs::write(&scratch, addresses.join("\n") + "\n")?;
         fs::rename(scratch, self.path.join("addresses"))?;
         println!("{}", addresses.join(" "));
+        supervisor::tell(supervisor::State::Started);
         Ok(())
     }
 

@@ -11,6 +11,7 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 use super::gathering::Gathering;
+use super::supervisor;
 use crate::engine::Engine;
 
 /// How long requests under way are waited for: what the slowest question may take is its client's to choose, and a
@@ -63,6 +64,7 @@ impl Signals {
 impl Ending {
     /// Ends all in order, unless another signal comes.
     pub(super) async fn run(self, told: Told, signals: &mut Signals) -> anyhow::Result<()> {
+        supervisor::tell(supervisor::State::Stopping);
         tokio::select! {
             () = self.in_order(told) => Ok(()),
             _ = signals.next() => {
