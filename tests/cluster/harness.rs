@@ -66,9 +66,9 @@ impl Node {
         let mut line = self.wrapper.iter().map(String::as_str).chain([env!("CARGO_BIN_EXE_shoal")]);
         let mut command = Command::new(line.next().expect("a program"));
         command.args(line);
-        command.args(["node", "--name", &self.name, "--self-metrics", "off"]).arg("--data").arg(&self.data);
-        // A test that is about draining says so by a flag, which wins.
-        command.env("SHOAL_DRAIN", "off");
+        command.args(["node", "--name", &self.name]).arg("--data").arg(&self.data);
+        // A test that is about draining or the node's own metrics says so by a flag, which wins.
+        command.env("SHOAL_DRAIN", "off").env("SHOAL_SELF_METRICS", "off");
         command
             .args(["--listen", &self.client.to_string(), "--peer", &self.peer.to_string()])
             .args(&self.extra);
