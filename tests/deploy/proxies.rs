@@ -6,7 +6,7 @@ use crate::proxy::{Kind, Proxy};
 use crate::traffic::Traffic;
 
 /// Requests of every kind of client between two steps.
-const MUCH: u64 = 100;
+const MUCH: u64 = 60;
 
 async fn nodes_come_and_go_behind(kind: Kind) {
     let mut cluster = Cluster::empty();

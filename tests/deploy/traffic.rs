@@ -14,6 +14,8 @@ use crate::http::Http;
 const WRITERS: usize = 6;
 /// Points of one request.
 const POINTS: u64 = 10;
+/// Comments of a kilobyte in the requests of every other writer: more than proxies hold of a request unless told.
+const COMMENTS: usize = 100;
 /// Between two requests of one client: a load, not a race for the processor.
 const PACE: Duration = Duration::from_millis(10);
 
@@ -103,7 +105,11 @@ async fn write(to: SocketAddr, writer: usize, tally: Arc<Tally>, stop: Arc<Atomi
     while !stop.load(Ordering::SeqCst) {
         tick.tick().await;
         let times = (point..point + POINTS).map(|place| began_ms + place as i64);
-        let lines: String = times.map(|time| format!("proxied{{writer=\"{writer}\"}} 1 {time}\n")).collect();
+        let mut lines: String =
+            times.map(|time| format!("proxied{{writer=\"{writer}\"}} 1 {time}\n")).collect();
+        if writer % 2 == 0 {
+            lines += &format!("# {:1021}\n", "long").repeat(COMMENTS);
+        }
         point += POINTS;
         loop {
             match client.post(to, "/api/v1/import/prometheus", lines.clone()).await {
