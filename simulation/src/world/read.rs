@@ -8,7 +8,8 @@ use rand::seq::IteratorRandom;
 
 use super::{Event, World};
 use crate::invariants::{Invariant, answers, memory, token};
-use crate::workload::REQUESTS;
+use crate::life::Node;
+use crate::workload::{ORDERS, REQUESTS};
 
 /// The time between two reads of one reader, in ms.
 const BETWEEN_MS: std::ops::Range<u64> = 800..5_000;
@@ -24,9 +25,36 @@ impl World {
             self.check_token(node);
             self.check_fall(reader, node);
             self.check_memory(node);
+            self.check_equality(node);
         }
         let pause = Duration::from_millis(self.rng.random_range(BETWEEN_MS));
         self.schedule.push(self.now + pause, Event::Read { reader });
+    }
+
+    /// Nodes that tell the same hash have applied the same and read the same.
+    fn check_equality(&mut self, node: usize) {
+        let Some(store) = self.nodes[node].store() else { return };
+        let hash = store.answer_hash();
+        let twin = |other: &&Node| other.store().is_some_and(|store| store.answer_hash() == hash);
+        let mut others =
+            self.nodes.iter().enumerate().filter(|(place, _)| *place != node).map(|(_, one)| one);
+        let Some((other, twin)) = others.find(twin).and_then(|one| Some((one, one.store()?))) else { return };
+        let (here, there) = (store.view(), twin.view());
+        let same_horizon = here.horizon_ms() == there.horizon_ms();
+        // A read that lacks something for rot that nobody knew of names it.
+        let read = same_horizon.then(|| answers::newest(&here, ORDERS).zip(answers::newest(&there, ORDERS)));
+        let result = match read.flatten() {
+            _ if store.applied() != twin.applied() => Err(format!(
+                "n{node} and {} tell the same hash and have applied different frames",
+                other.name
+            )),
+            Some((here, there)) if here != there => Err(format!(
+                "n{node} and {} have applied the same, and read {here:?} and {there:?}",
+                other.name
+            )),
+            _ => Ok(()),
+        };
+        self.judge(Invariant::Answers, result);
     }
 
     fn check_memory(&mut self, node: usize) {
