@@ -145,6 +145,9 @@ fn a_guarded_node_answers_those_with_a_token() {
     std::fs::write(&tokens, "first\nsecond\n").unwrap();
     let node = Node::start(&["--token-file", tokens.to_str().unwrap()]);
     node.fails(&["read", "clicks"], "Unauthenticated");
+    node.fails(&["log", "debug"], "Unauthenticated");
+    node.fails(&["snapshot", "today"], "Unauthenticated");
+    node.fails(&["export", "clicks"], "401");
     std::fs::write(node.path("token"), "second\n").unwrap();
     let token = node.path("token");
     assert_eq!(node.works(&["read", "clicks", "--token-file", token.to_str().unwrap()]), "no series\n");

@@ -173,3 +173,24 @@ async fn a_node_without_company_does_not_drain() {
     cluster.all_ready().await;
     assert!(cluster.nodes[0].terminate().await.success());
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_cluster_that_was_stopped_whole_is_there_again() {
+    let mut cluster = Cluster::start(3).await;
+    let load = Load::start(&cluster);
+    load.goes_on(&cluster, 20).await;
+    let calls = load.stop().await;
+    for node in 0..3 {
+        assert!(cluster.nodes[node].terminate().await.success());
+    }
+    for node in [1, 2, 0] {
+        cluster.start_node(node).await;
+    }
+    cluster.all_ready().await;
+    cluster.all_agree().await;
+    let now = UNIX_EPOCH.elapsed().unwrap().as_secs() as i64;
+    for node in 0..3 {
+        assert_eq!(value(&cluster, node, "sum(calls_total)", now).await, calls.to_string());
+        assert_eq!(cluster.nodes[node].field("warnings").await, "[]");
+    }
+}

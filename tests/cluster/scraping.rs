@@ -69,7 +69,7 @@ async fn cluster(targets: &[Target], nodes: usize) -> Cluster {
     write_targets(&cluster, targets);
     let file = cluster.path("scrape.yml").display().to_string();
     for index in 0..nodes {
-        cluster.add(&format!("n{}", index + 1), &["--scrape", &file]);
+        cluster.add(&format!("n{}", index + 1), &["--scrape", &file, "--drain", "3s"]);
         cluster.start_node(index).await;
     }
     cluster.all_ready().await;
@@ -188,4 +188,42 @@ async fn what_a_target_lacks_has_ended_and_why_it_is_down_is_told() {
     all_show(&cluster, "app", (0, 0)).await;
     let (status, text) = node.get("/metrics").await.unwrap();
     assert!(status == 200 && text.contains("shoal_points_accepted_total{door=\"scrape\"}"), "{text}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn targets_are_scraped_on_while_every_node_is_restarted_in_turn() {
+    let targets = [Target::start().await, Target::start().await, Target::start().await];
+    let mut cluster = cluster(&targets, 3).await;
+    all_show(&cluster, "app", (3, 3)).await;
+    // From here on a sample a second is there; the instants before that are the first scrapes'.
+    let began = std::time::UNIX_EPOCH.elapsed().unwrap().as_secs() as i64 + 5;
+    for node in 0..3 {
+        assert!(cluster.nodes[node].terminate().await.success());
+        let before: Vec<_> = targets.iter().map(Target::count).collect();
+        cluster
+            .eventually("the others scrape on", async || {
+                targets.iter().zip(&before).all(|(t, b)| t.count() > b + 3)
+            })
+            .await;
+        cluster.start_node(node).await;
+        cluster.all_ready().await;
+    }
+    cluster.all_agree().await;
+    let mut greatest = 0;
+    for node in &cluster.nodes {
+        let answer = json(node, "/api/v1/query?query=steady%5B10m%5D").await.unwrap();
+        let series = answer["data"]["result"].as_array().unwrap();
+        assert_eq!(series.len(), 3, "{answer}");
+        for one in series {
+            let times =
+                one["values"].as_array().unwrap().iter().map(|pair| (pair[0].as_f64().unwrap() * 1e3) as i64);
+            let times: Vec<_> = times.filter(|time| *time >= began * 1000).collect();
+            let gap = times.windows(2).map(|pair| pair[1] - pair[0]).max().unwrap_or_default();
+            greatest = greatest.max(gap);
+            assert!(times.len() > 5 && gap < 10_000, "a gap of {gap} ms at {}: {times:?}", node.name);
+        }
+        let resets = json(node, "/api/v1/query?query=sum(resets(scrapes_total%5B10m%5D))").await.unwrap();
+        assert_eq!(resets["data"]["result"][0]["value"][1], "0", "{resets}");
+    }
+    println!("the greatest distance of two samples of a 1 s series: {greatest} ms");
 }

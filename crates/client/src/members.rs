@@ -46,6 +46,8 @@ pub struct Members {
     pub doors: Vec<DoorCounts>,
     /// The snapshot that it is taking.
     pub snapshot: Option<SnapshotProgress>,
+    /// Why it takes no more writes until it is started again, if that is so.
+    pub journal_failure: Option<String>,
 }
 
 /// How far a snapshot has come.
@@ -235,6 +237,7 @@ fn convert(reply: v1::MembersReply, address: Address) -> Result<Members, IdError
         usage,
         doors,
         snapshot,
+        journal_failure,
     } = reply;
     Ok(Members {
         node: node_id(&node)?,
@@ -253,6 +256,7 @@ fn convert(reply: v1::MembersReply, address: Address) -> Result<Members, IdError
         time_ms,
         usage: usage.map(usage_of).unwrap_or_default(),
         doors: doors.into_iter().map(door_of).collect(),
+        journal_failure: Some(journal_failure).filter(|reason| !reason.is_empty()),
         snapshot: snapshot
             .map(|v1::SnapshotProgress { files, files_all }| SnapshotProgress { files, files_all }),
     })

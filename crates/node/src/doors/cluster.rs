@@ -82,7 +82,7 @@ fn reply(context: &Context, status: EngineStatus, usage: v1::Usage) -> v1::Membe
         warnings,
         counters: _,
         faults: _,
-        failure: _,
+        failure,
     } = status;
     let hole = |(id, hole): (shoal_store::FrameId, Hole)| v1::Hole {
         origin: id.origin.0.to_vec(),
@@ -110,6 +110,7 @@ fn reply(context: &Context, status: EngineStatus, usage: v1::Usage) -> v1::Membe
         time_ms: wall_ms(),
         usage: Some(usage),
         doors: door_messages(counts),
+        journal_failure: failure.unwrap_or_default(),
         snapshot: snapshot.map(|(files, files_all)| v1::SnapshotProgress { files, files_all }),
     }
 }

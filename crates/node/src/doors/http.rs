@@ -107,6 +107,7 @@ fn cluster_json(reply: v1::MembersReply) -> Value {
         usage,
         doors,
         snapshot,
+        journal_failure,
     } = reply;
     let hole = |hole: v1::Hole| json!({"origin": hex(&hole.origin), "seq": hole.seq, "reason": hole.reason});
     json!({
@@ -125,6 +126,7 @@ fn cluster_json(reply: v1::MembersReply) -> Value {
         "time_ms": time_ms,
         "usage": usage.map(usage_json),
         "doors": doors.into_iter().map(door_json).collect::<serde_json::Map<_, _>>(),
+        "journal_failure": (!journal_failure.is_empty()).then_some(journal_failure),
         "snapshot": snapshot.map(|v1::SnapshotProgress { files, files_all }| {
             json!({"files": files, "files_all": files_all})
         }),

@@ -27,6 +27,7 @@ struct Answer<'a> {
     usage: JsonUsage,
     doors: BTreeMap<&'a str, JsonDoor<'a>>,
     snapshot: Option<JsonSnapshot>,
+    journal_failure: Option<&'a str>,
 }
 
 #[derive(Serialize)]
@@ -129,6 +130,7 @@ fn answer(answer: &Members) -> Answer<'_> {
         usage,
         doors,
         snapshot,
+        journal_failure,
     } = answer;
     Answer {
         cluster,
@@ -147,6 +149,7 @@ fn answer(answer: &Members) -> Answer<'_> {
         time_ms: *time_ms,
         usage: json_usage(usage),
         doors: doors.iter().map(json_door).collect(),
+        journal_failure: journal_failure.as_deref(),
         snapshot: snapshot.map(|SnapshotProgress { files, files_all }| JsonSnapshot { files, files_all }),
     }
 }

@@ -27,6 +27,9 @@ pub(super) fn text(members: &Members, before: Option<&Members>) -> String {
     lines.add("disk", format!("journal {journal}, blocks {blocks}; {free} of {disk} free"));
     lines.add("up", span_text(since(members.usage.started_ms, members.time_ms)));
     lines.add("frontier", members.frontier.map_or_else(|| "-".to_owned(), |hash| hex(&hash)));
+    if let Some(reason) = &members.journal_failure {
+        lines.add("failure", format!("no more writes until this node is started again: {reason}"));
+    }
     if let Some(SnapshotProgress { files, files_all }) = members.snapshot {
         let part = bar(files as f64 / files_all.max(1) as f64);
         lines.add("snapshot", format!("{part} {files} of about {files_all} files"));

@@ -47,6 +47,7 @@ fn look(number: u8, frontier: u8, clicks: f64) -> Look {
         usage: Usage::default(),
         doors: Vec::new(),
         snapshot: None,
+        journal_failure: None,
     };
     let (name, address) = (format!("node-{number}"), address());
     Look { name, address, is_started: true, members: Some(members), clicks: Some(clicks) }

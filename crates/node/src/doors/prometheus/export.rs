@@ -9,18 +9,18 @@ use std::time::Duration;
 use axum::body::{Body, Bytes};
 use axum::extract::State;
 use axum::http::header::CONTENT_TYPE;
-use axum::http::{HeaderMap, HeaderName, HeaderValue};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use futures::stream;
 use shoal_model::{Labels, Matcher, is_stale};
 use shoal_proto::header;
 use shoal_query::{LabelSet, QueryError, Sample, Selection, SeriesSource};
 use tokio::runtime::Handle;
-use tokio::sync::{Semaphore, mpsc, oneshot};
+use tokio::sync::{Semaphore, SemaphorePermit, mpsc, oneshot};
 use tokio::time::timeout;
 
 use super::params::{BadParam, Params};
-use super::{Context, Refusal, series};
+use super::{Context, Refusal, http, series};
 use crate::dump::Packer;
 use crate::engine::{Lensed, ReadError, Snapshot, Stopped};
 use crate::exposition::{write_sample, write_sample_in_seconds};
@@ -67,12 +67,19 @@ type Pieces = mpsc::Sender<Result<Bytes, QueryError>>;
 
 /// The door.
 pub(super) async fn export(State(context): State<Context>, params: Params) -> Response {
-    exported(&context, &params).await.unwrap_or_else(Refusal::into_response)
+    let Ok(turn) = TURNS.try_acquire() else {
+        let busy = "this node is busy with other exports: try again later or at another node";
+        return http::error(StatusCode::SERVICE_UNAVAILABLE, "unavailable", busy);
+    };
+    exported(&context, &params, turn).await.unwrap_or_else(Refusal::into_response)
 }
 
-async fn exported(context: &Context, params: &Params) -> Result<Response, Refusal> {
+async fn exported(
+    context: &Context,
+    params: &Params,
+    turn: SemaphorePermit<'static>,
+) -> Result<Response, Refusal> {
     let (wanted, tokens) = (Wanted::of(params)?, params.tokens()?);
-    let turn = TURNS.try_acquire().map_err(|_| super::Unanswered::Busy)?;
     let (head, headed) = oneshot::channel();
     let (pieces, mut taken) = mpsc::channel(PIECES_MAX);
     let engine = context.engine.clone();
