@@ -80,6 +80,8 @@ fn short(id: &str) -> String {
 /// Where a member stands: in its life while it counts, else why it does not.
 pub(crate) fn state(member: &Member) -> &str {
     match member.state {
+        // Nothing was heard of it since the answering node started.
+        MemberState::Joined if member.phase.is_empty() => "joined",
         MemberState::Joined => &member.phase,
         MemberState::Left => "left",
         MemberState::Forgotten => "forgotten",

@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use shoal_model::{Batch, Kind, Labels, Point, Stream, StreamPoints, Writer};
-use shoal_replication::Acks;
+use shoal_replication::{Acks, Readiness};
 use tokio::time::MissedTickBehavior;
 
 use crate::doors::{self, Context, Door};
@@ -13,6 +13,10 @@ use crate::host;
 
 /// Writes the figures again and again, until the task is ended.
 pub(super) async fn write(context: Context, every: Duration) {
+    // What the node would refuse of itself is no news.
+    if context.engine.readiness().wait_for(|readiness| *readiness == Readiness::Ready).await.is_err() {
+        return;
+    }
     let mut interval = tokio::time::interval(every);
     interval.set_missed_tick_behavior(MissedTickBehavior::Skip);
     loop {

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use shoal_client::{Damage, Hole, Member, Members, Repair, SnapshotProgress, Usage};
+use shoal_client::{Damage, Hole, Member, MemberState, Members, Repair, SnapshotProgress, Usage};
 
 use super::{short, state};
 use crate::commands::Table;
@@ -83,6 +83,7 @@ fn reachable(member: &Member, members: &Members) -> String {
 
 fn lag(member: &Member) -> String {
     match (member.lag_frames, member.lag_bytes) {
+        _ if member.state != MemberState::Joined => String::new(),
         (0, _) => "0".to_owned(),
         (frames, bytes) => format!("{frames}/{}", bytes_text(bytes).replace(' ', "")),
     }
