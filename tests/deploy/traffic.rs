@@ -107,7 +107,7 @@ async fn write(to: SocketAddr, writer: usize, tally: Arc<Tally>, stop: Arc<Atomi
         let times = (point..point + POINTS).map(|place| began_ms + place as i64);
         let mut lines: String =
             times.map(|time| format!("proxied{{writer=\"{writer}\"}} 1 {time}\n")).collect();
-        if writer % 2 == 0 {
+        if writer.is_multiple_of(2) {
             lines += &format!("# {:1021}\n", "long").repeat(COMMENTS);
         }
         point += POINTS;
