@@ -35,6 +35,8 @@ mod resolver;
 mod systemd;
 #[path = "deploy/traffic.rs"]
 mod traffic;
+#[path = "deploy/watching.rs"]
+mod watching;
 
 use std::path::{Path, PathBuf};
 
