@@ -37,6 +37,13 @@ impl World {
         has_twin && self.rot_journal(node, salt, u64::MAX, absence)
     }
 
+    /// Whether all other nodes hold what a node has applied.
+    fn have_all_of(&self, node: usize) -> bool {
+        let Some(applied) = self.nodes[node].whole_store().map(|store| store.applied()) else { return false };
+        let mut others = self.nodes.iter().enumerate().filter(|(other, one)| *other != node && !one.is_gone);
+        others.all(|(_, one)| one.whole_store().is_some_and(|store| store.held().covers(applied)))
+    }
+
     /// A bit near the end of the newest segment flips while the last frames of this node are nowhere else: they are
     /// lost, and must be given up by name.
     pub(super) fn rot_alone(&mut self, node: usize, salt: u64, absence: Duration) -> bool {
@@ -74,10 +81,12 @@ impl World {
     }
 
     /// A bit of a file flips that the process does not read again soon. It is known once the file is written anew or
-    /// gone, and nothing is missing.
+    /// gone, and nothing is missing. Where others lack frames that only this node could lend, what has rotted here would
+    /// be missing at all of them, by name, until its window is over: so they have all, and journals keep all.
     pub(super) fn rot_at_rest(&mut self, node: usize, salt: u64) -> bool {
         let is_whole = self.nodes[node].whole_store().is_some() && !self.nodes[node].has_trouble;
-        if !is_whole || !self.may_lose_the_disk_of(node) {
+        let journals_keep_all = self.mix.journal_bytes == u64::MAX;
+        if !is_whole || !journals_keep_all || !self.have_all_of(node) || !self.may_lose_the_disk_of(node) {
             return false;
         }
         let disk = self.nodes[node].disk.clone();
