@@ -12,6 +12,8 @@ mod installed;
 mod moving;
 #[path = "clients/otlp.rs"]
 mod otlp;
+#[path = "clients/page.rs"]
+mod page;
 #[path = "clients/promtool.rs"]
 mod promtool;
 #[path = "clients/push.rs"]
@@ -22,3 +24,5 @@ mod remote_write;
 mod scrape;
 #[path = "clients/statsd.rs"]
 mod statsd;
+#[path = "clients/webdriver.rs"]
+mod webdriver;

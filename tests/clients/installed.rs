@@ -12,7 +12,8 @@ const PATIENCE: Duration = Duration::from_secs(120);
 
 /// A client that is there.
 pub struct Client {
-    program: PathBuf,
+    /// Where it is.
+    pub program: PathBuf,
     arguments: Vec<String>,
 }
 

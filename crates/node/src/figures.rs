@@ -44,6 +44,15 @@ impl FigureKind {
             FigureKind::Histogram => "histogram",
         }
     }
+
+    /// The same as descriptions number it, after Prometheus' remote write.
+    pub(crate) fn number(self) -> u8 {
+        match self {
+            FigureKind::Counter => 1,
+            FigureKind::Gauge => 2,
+            FigureKind::Histogram => 3,
+        }
+    }
 }
 
 impl Figure {

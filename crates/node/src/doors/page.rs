@@ -36,9 +36,46 @@ macro_rules! files {
 }
 
 /// Every file of the page.
-const FILES: [(&str, &str); 2] = files! {
+const FILES: [(&str, &str); 39] = files! {
     "index.html"
+    "answer.js"
+    "api.js"
+    "base.css"
+    "browser.js"
+    "chart.js"
+    "cluster.css"
+    "cluster.js"
+    "comparison.js"
+    "complaint.js"
+    "difference.js"
+    "dom.js"
+    "doors.js"
+    "editor.js"
+    "explore.css"
+    "explore.js"
+    "format.js"
+    "icon.svg"
+    "labels.js"
+    "legend.js"
     "main.js"
+    "matrix.js"
+    "members.js"
+    "palette.js"
+    "panel.js"
+    "promql.js"
+    "readings.js"
+    "route.js"
+    "scale.js"
+    "shell.js"
+    "spark.js"
+    "table.js"
+    "targets.js"
+    "ticks.js"
+    "timerange.js"
+    "token.js"
+    "vocabulary.js"
+    "watch.js"
+    "work.js"
 };
 
 /// The files as they are served.

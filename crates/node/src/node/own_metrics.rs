@@ -1,6 +1,7 @@
 //! Self-metrics: the node writes its own and its host's figures as samples, so that a fresh cluster shows real
 //! data. The label `instance` tells the nodes apart.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use shoal_model::{Batch, Kind, Labels, Point, Stream, StreamPoints, Writer};
@@ -8,6 +9,7 @@ use shoal_replication::{Acks, Readiness};
 use tokio::time::MissedTickBehavior;
 
 use crate::doors::{self, Context, Door};
+use crate::engine::Notes;
 use crate::figures::Figure;
 use crate::host;
 
@@ -25,9 +27,11 @@ pub(super) async fn write(context: Context, every: Duration) {
         let host = tokio::task::spawn_blocking(host::gather).await.unwrap_or_default();
         let own = doors::own_figures(&context, &status);
         let instance = context.about.profile.client.to_string();
-        let batch = batch(host.iter().chain(&own), &instance, doors::wall_ms());
+        let now_ms = doors::wall_ms();
+        let batch = batch(host.iter().chain(&own), &instance, now_ms);
+        let meanings = meanings(host.iter().chain(&own), now_ms);
         let points = batch.point_count() as u64;
-        match context.engine.write(batch, Acks::Auto).await {
+        match context.engine.write_noted(batch, meanings, Acks::Auto).await {
             Ok(_) => context.refusals.accept(Door::Itself, points),
             Err(error) => {
                 context.refusals.refuse(Door::Itself, "not_written", points);
@@ -35,6 +39,16 @@ pub(super) async fn write(context: Context, every: Duration) {
             }
         }
     }
+}
+
+/// What the figures mean, each family once.
+fn meanings<'a>(figures: impl Iterator<Item = &'a Figure>, now_ms: i64) -> Notes {
+    let families: BTreeMap<&str, &Figure> = figures.map(|figure| (figure.family, figure)).collect();
+    let mut notes = Notes::default();
+    for (family, figure) in families {
+        notes.describe(family, figure.kind.number(), figure.help, "", now_ms);
+    }
+    notes
 }
 
 fn batch<'a>(figures: impl Iterator<Item = &'a Figure>, instance: &str, now_ms: i64) -> Batch {
