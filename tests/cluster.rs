@@ -59,3 +59,5 @@ mod secrecy;
 mod snapshot;
 #[path = "cluster/statsd.rs"]
 mod statsd;
+#[path = "cluster/under_way.rs"]
+mod under_way;
