@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use serde_json::Value;
+use shoal_client::ReadOptions;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 
@@ -69,7 +70,7 @@ async fn cluster(targets: &[Target], nodes: usize) -> Cluster {
     write_targets(&cluster, targets);
     let file = cluster.path("scrape.yml").display().to_string();
     for index in 0..nodes {
-        cluster.add(&format!("n{}", index + 1), &["--scrape", &file, "--drain", "3s"]);
+        cluster.add(&format!("n{}", index + 1), &["--scrape", &file, "--drain", "6s"]);
         cluster.start_node(index).await;
     }
     cluster.all_ready().await;
@@ -198,7 +199,15 @@ async fn targets_are_scraped_on_while_every_node_is_restarted_in_turn() {
     // From here on a sample a second is there; the instants before that are the first scrapes'.
     let began = std::time::UNIX_EPOCH.elapsed().unwrap().as_secs() as i64 + 5;
     for node in 0..3 {
+        let writer = cluster.nodes[node].client().members().await.unwrap().node.0;
         assert!(cluster.nodes[node].terminate().await.success());
+        for other in (0..3).filter(|other| *other != node) {
+            let options = ReadOptions { parts: true, ..ReadOptions::default() };
+            let up = cluster.nodes[other].client().read("up{job=\"app\"}", options).await.unwrap();
+            assert_eq!(up.series.len(), 3, "a series has ended");
+            let mut parts = up.series.iter().flat_map(|series| &series.parts);
+            assert!(parts.all(|part| part.writer.0 != writer), "who has left has ended its part: {up:?}");
+        }
         let before: Vec<_> = targets.iter().map(Target::count).collect();
         cluster
             .eventually("the others scrape on", async || {

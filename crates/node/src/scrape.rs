@@ -13,6 +13,7 @@ mod claims;
 mod discovery;
 mod division;
 mod fetch;
+mod handover;
 mod job;
 mod relabel;
 mod sampling;

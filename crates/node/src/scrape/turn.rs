@@ -9,6 +9,7 @@ use tokio::sync::watch;
 use tokio::time::Instant;
 
 use super::division::offset;
+use super::handover::is_scraped_elsewhere;
 use super::sampling::Sampling;
 use super::target::Target;
 use crate::doors::{Context, Door, gathered, wall_ms};
@@ -22,7 +23,7 @@ const TIMEOUT: HeaderName = HeaderName::from_static("x-prometheus-scrape-timeout
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Order {
     Scrape,
-    /// Another node scrapes the target now: its series go on.
+    /// Another node scrapes the target now, or soon: its series go on.
     GiveUp,
     /// There is no such target any more: its series end.
     End,
@@ -64,7 +65,9 @@ impl Turn {
                 biased;
                 changed = orders.changed() => {
                     let order = *orders.borrow_and_update();
-                    if changed.is_ok() && order == Order::End {
+                    let ends = order == Order::End
+                        || order == Order::GiveUp && is_scraped_elsewhere(&self.context, &self.target).await;
+                    if changed.is_ok() && ends {
                         let ended = sampling.end(&self.target, wall_ms().max(last_ms.saturating_add(1)));
                         self.write(ended).await;
                     }
