@@ -15,7 +15,7 @@ const WRITERS: usize = 6;
 /// Points of one request.
 const POINTS: u64 = 10;
 /// Comments of a kilobyte in the requests of every other writer: more than proxies hold of a request unless told.
-const COMMENTS: usize = 100;
+const COMMENTS: usize = 30;
 /// Between two requests of one client: a load, not a race for the processor.
 const PACE: Duration = Duration::from_millis(10);
 
