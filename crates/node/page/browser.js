@@ -29,8 +29,9 @@ export class Browser {
   draw() {
     const typed = this.filter.value.trim().toLowerCase();
     const found = (this.names ?? []).filter(name => name.toLowerCase().includes(typed));
-    this.note.textContent = typed ? `${count(found.length)} of ${count(this.names.length)}` : count(this.names?.length ?? 0);
-    if (!this.names?.length) {
+    this.note.textContent = typed ? `${count(found.length)} of ${count(this.names?.length ?? 0)}` : count(this.names?.length ?? 0);
+    if (!this.names) return fill(this.list, h("li", { class: "empty" }, "The node does not answer."));
+    if (!this.names.length) {
       return fill(this.list, h("li", { class: "empty" }, h("p", {}, "Nothing has been written yet."),
         h("p", {}, "Send anything to any node, for example ", h("code", {}, "curl --data-binary 'jobs_waiting 12' http://NODE/api/v1/import/prometheus"), ", or start a node with ", h("code", {}, "--self-metrics 15s"), ".")));
     }

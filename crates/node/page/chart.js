@@ -2,7 +2,7 @@
 // names the values at its time, the nearest line first; arrow keys move it.
 
 import { attr, fill, h, s } from "./dom.js";
-import { clock, day, exact, si, stamp } from "./format.js";
+import { clock, day, exact, figure, si, stamp } from "./format.js";
 import { ink, isDark, look } from "./palette.js";
 import { axis, extent, nearest, pieces } from "./scale.js";
 import { zone } from "./shell.js";
@@ -13,17 +13,16 @@ const NAMED_MAX = 12;
 const CROWD = 100;
 
 export class Chart {
-  /** `zoomed(from, to)` is called when a range was dragged, `pointed(series)` when a line is pointed at, or none. */
-  constructor({ zoomed, pointed = () => {}, height = 320 }) {
-    Object.assign(this, { zoomed, pointed, height, series: [], hidden: new Set(), start: 0, end: 1, step: 1000 });
+  /** `zoomed(from, to)` is called when a range was dragged. */
+  constructor({ zoomed, height = 320 }) {
+    Object.assign(this, { zoomed, height, twins: [], series: [], hidden: new Set(), at: null, start: 0, end: 1, step: 1000 });
     this.base = h("canvas");
     this.over = h("canvas", {
       class: "over", tabindex: 0, role: "img", "aria-label": "Graph", onpointermove: event => this.move(event), onpointerleave: () => this.leave(),
       onpointerdown: event => this.press(event), onpointerup: event => this.release(event), onpointercancel: () => this.leave(), onkeydown: event => this.key(event), onblur: () => this.leave(),
     });
     this.tip = h("div", { class: "tip", hidden: true });
-    this.empty = h("p", { class: "nothing", hidden: true });
-    this.node = h("div", { class: "chart" }, this.base, this.over, this.tip, this.empty);
+    this.node = h("div", { class: "chart" }, this.base, this.over, this.tip);
     this.node.style.height = `${height}px`;
     new ResizeObserver(() => this.redraw()).observe(this.node);
   }
@@ -62,7 +61,7 @@ export class Chart {
     this.base.dataset.lines = visible.length;
     this.base.dataset.newest = Math.max(0, ...visible.map(({ times }) => times.at(-1) ?? 0));
     attr(this.over, "aria-label", `Graph of ${visible.length} series from ${stamp(this.start, zone)} to ${stamp(this.end, zone)}, values from ${si(this.axis.low)} to ${si(this.axis.high)}`);
-    if (this.at !== undefined && this.at !== null) this.point(this.at, this.y);
+    if (this.at !== null) this.point(this.at, this.y);
   }
 
   pen(canvas, ratio = devicePixelRatio || 1) {
@@ -166,6 +165,18 @@ export class Chart {
     this.point(this.timeAt(x), y);
   }
 
+  /** Lets the crosshair of another chart of the same range follow this one's. */
+  lead(twin) {
+    this.twins.push(twin);
+  }
+
+  moved(at, y) {
+    for (const twin of this.twins) {
+      if (twin.at === at || !twin.node.clientWidth || !twin.axis) continue;
+      if (at === null) twin.leave(); else twin.point(at, y);
+    }
+  }
+
   /** The crosshair at a time; `y` chooses the nearest line, without it the greatest value is first. */
   point(at, y) {
     const step = this.step;
@@ -184,7 +195,7 @@ export class Chart {
     stroke(pen, [[x, TOP], [x, this.height - BOTTOM]]);
     this.emphasise(pen, found);
     this.tell(found, x, target);
-    this.pointed(found[0]?.series ?? null);
+    this.moved(snapped, y);
   }
 
   emphasise(pen, found) {
@@ -210,7 +221,7 @@ export class Chart {
     // In order of value they are read as they lie above one another.
     const rows = [...shown].sort((a, b) => b.value - a.value);
     fill(this.tip, h("p", { class: "when" }, `${day(this.at, zone)} `, h("b", {}, clock(this.at, zone))),
-      rows.map(row => h("p", { class: row === first && target !== null && found.length > 1 ? "row first" : "row" }, swatch(row.series.at), h("b", {}, exact(row.value)), h("span", {}, row.series.label ?? row.series.name))),
+      rows.map(row => h("p", { class: row === first && target !== null && found.length > 1 ? "row first" : "row" }, swatch(row.series.at), h("b", {}, figure(row.value)), h("span", {}, row.series.label ?? row.series.name))),
       found.length > shown.length ? h("p", { class: "dim" }, `and ${found.length - shown.length} more`) : null, found.length ? null : h("p", { class: "dim" }, "no sample"));
     this.tip.hidden = false;
     const width = this.tip.offsetWidth;
@@ -219,10 +230,11 @@ export class Chart {
   }
 
   leave() {
+    if (this.at === null && this.from === undefined) return;
     [this.at, this.from] = [null, undefined];
     this.pen(this.over);
     this.tip.hidden = true;
-    this.pointed(null);
+    this.moved(null);
   }
 
   press(event) {

@@ -92,7 +92,9 @@ class TakenRow {
       const grown = isFresh ? this.watch.readings.get(member.node)?.rate(pick) ?? null : null;
       sum += grown ?? 0;
       say(this.cells[at][0], grown === null ? "–" : rate(grown));
-      say(this.cells[at][1], state ? count(state.doors[this.door]?.accepted ?? 0) : "");
+      const taken = state?.doors[this.door]?.accepted ?? 0;
+      say(this.cells[at][1], state ? si(taken) : "");
+      attr(this.cells[at][1], "title", state ? count(taken) : null);
     });
     say(this.all, rate(sum));
     this.spark.draw(added(this.watch, pick));

@@ -159,7 +159,7 @@ export class Explore {
   /** A live question waits while somebody types or reads the crosshair. */
   again() {
     const typed = this.texts().some((text, at) => this.panels[at].asked && text.trim() !== this.panels[at].asked);
-    const reads = this.panels.some(panel => panel.chart.at !== null && panel.chart.at !== undefined && panel.chart.from !== undefined);
+    const reads = this.panels.some(panel => panel.chart.from !== undefined);
     if (typed || reads) this.timer = setTimeout(() => this.again(), LIVE_LEAST_MS);
     else this.ask({ isAgain: true });
   }

@@ -33,6 +33,11 @@ export function exact(value) {
   return String(value).replace("-", "−");
 }
 
+/** Six digits of a value, as many as anybody reads off a graph. */
+export function figure(value) {
+  return Number.isFinite(value) ? exact(Number(value.toPrecision(6))) : exact(value);
+}
+
 /** A number of things: 12345 is `12,345`. */
 export function count(value) {
   return Math.round(value).toLocaleString("en");

@@ -2,7 +2,7 @@
 // it where it does not.
 
 import { attr, fill, h, keyed, say } from "./dom.js";
-import { bytes, count, plural, rate, short, si, span } from "./format.js";
+import { bytes, plural, rate, short, si, span } from "./format.js";
 import { Meter, Spark } from "./spark.js";
 
 const COLUMNS = [
@@ -83,10 +83,11 @@ class Row {
 
   head(member, standing) {
     say(this.name, member.name);
+    attr(this.place, "title", `Node ${member.node}`);
     const isOwn = member.node === this.watch.own.node;
     if (isOwn) attr(this.name, "title", "The node that this page comes from");
     else if (!this.link && member.client_address) this.link = fill(this.name, h("a", { href: `${location.protocol}//${member.client_address}/`, title: "Its own page" }, member.name));
-    say(this.place, [member.zone, `v${member.version || "?"}`, isOwn ? "this node" : short(member.node)].filter(Boolean).join(" · "));
+    say(this.place, [member.zone, `v${member.version || "?"}`, isOwn ? "this node" : null].filter(Boolean).join(" · "));
     attr(this.stands, "data-kind", standing.kind);
     say(this.word, standing.since ? `${standing.word} for ${span(standing.since)}` : standing.word);
     const views = this.watch.joined().filter(other => other.node !== member.node).map(other => this.watch.viewOf(other.node)).filter(view => view.isFresh);
@@ -102,7 +103,7 @@ class Row {
     this.put(2, written === null ? "–" : rate(written));
     this.spark.draw(readings?.rates(reading => reading.written) ?? []);
     this.put(3, bytesIn === null ? "–" : `${bytes(bytesIn)}/s in`, bytesOut === null ? "" : `${bytes(bytesOut)}/s out`);
-    this.put(4, `${si(state.points)} points`, `${count(state.series)} series`);
+    this.put(4, `${si(state.points)} points`, `${si(state.series)} series`);
     this.put(5, bytes(usage.resident_bytes), bytes(usage.memory_bytes));
     this.memory.draw(usage.resident_bytes / (usage.memory_bytes || 1));
     const used = 1 - usage.disk_free_bytes / (usage.disk_bytes || 1);

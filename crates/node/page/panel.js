@@ -19,6 +19,8 @@ export class Panel {
     this.editor = new Editor({ run, change });
     this.chart = new Chart({ zoomed });
     this.otherChart = new Chart({ zoomed });
+    this.chart.lead(this.otherChart);
+    this.otherChart.lead(this.chart);
     this.legend = new Legend(this.chart);
     this.table = new ResultTable();
     this.comparison = new Comparison();

@@ -102,11 +102,12 @@ function pulse(watch) {
   if (watch.error) return ["bad", watch.error.status === 401 ? "no token" : "node away"];
   if (!watch.own) return ["wait", "…"];
   const joined = watch.joined();
-  const good = joined.filter(member => watch.standing(member).kind === "good").length;
+  const kinds = joined.map(member => watch.standing(member).kind);
+  const bad = kinds.filter(kind => kind === "bad").length;
   const until = watch.own.complete_until;
   const complete = until ? `complete up to ${span(Math.max(0, watch.own.time_ms - until))} ago` : "complete up to an unknown time";
-  const kind = good === joined.length ? "good" : joined.some(member => watch.standing(member).kind === "bad") ? "bad" : "wait";
-  return [kind, `${good} of ${plural(joined.length, "member")} · ${complete}`];
+  const kind = bad ? "bad" : kinds.includes("wait") ? "wait" : "good";
+  return [kind, `${joined.length - bad} of ${plural(joined.length, "member")} · ${complete}`];
 }
 
 function fish() {

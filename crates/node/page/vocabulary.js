@@ -26,9 +26,10 @@ async function list(name, metric) {
   return answer?.data ?? [];
 }
 
-/** The names of all metrics. */
-export function metrics() {
-  return list("label/__name__/values", null);
+/** The names of all metrics; `null` where the node does not answer. */
+export async function metrics() {
+  const answer = await once("metrics", () => ask("label/__name__/values", { params: [["limit", WORDS_MAX]], timeout: 10_000 }));
+  return answer?.data ?? null;
 }
 
 /** What metrics mean: a map of name to `{type, help}`. */
@@ -51,7 +52,7 @@ export async function suggestions(place) {
   if (place.kind !== "expression" || !place.prefix) return [];
   const [names, about] = await Promise.all([metrics(), meanings()]);
   const words = [
-    ...names.map(text => ({ text, kind: about.get(text)?.type ?? "metric", about: about.get(text)?.help ?? "", put: plain(text) })),
+    ...(names ?? []).map(text => ({ text, kind: about.get(text)?.type ?? "metric", about: about.get(text)?.help ?? "", put: plain(text) })),
     ...Object.entries(FUNCTIONS).map(([text, about]) => ({ text, kind: "function", about, put: `${text}(` })),
     ...Object.entries(AGGREGATIONS).map(([text, about]) => ({ text, kind: "aggregation", about, put: text })),
     ...Object.entries(KEYWORDS).map(([text, about]) => ({ text, kind: "keyword", about, put: text })),
