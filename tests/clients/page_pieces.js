@@ -9,8 +9,9 @@ const check = (what, found, expected) => {
 };
 
 const format = await from("format.js");
-const numbers = [[0, "0"], [1234, "1.23k"], [999.9, "1k"], [0.00012, "120µ"], [-1500000, "−1.5M"], [NaN, "NaN"], [-Infinity, "−Inf"], [1, "1"], [99.96, "100"], [0.1, "100m"]];
+const numbers = [[0, "0"], [1234, "1.23k"], [999.9, "1k"], [0.00012, "120µ"], [-1500000, "−1.5M"], [NaN, "NaN"], [-Infinity, "−Inf"], [1, "1"], [99.96, "100"], [0.1, "0.1"], [0.04074, "0.0407"], [-0.5, "−0.5"]];
 for (const [value, text] of numbers) check(`si(${value})`, format.si(value), text);
+for (const [value, axis, text] of [[0.5, { step: 0.5, low: 0, high: 2 }, "0.5"], [1.5e6, { step: 5e5, low: 0, high: 2e6 }, "1.5M"], [5e5, { step: 5e5, low: 0, high: 2e6 }, "0.5M"], [-20, { step: 20, low: -20, high: 60 }, "−20"], [1801234.5, { step: 0.5, low: 1801234, high: 1801236 }, "1.8012345M"], [0, { step: 1, low: 0, high: 3 }, "0"]]) check(`tick(${value})`, format.tick(value, axis), text);
 check("rates", [format.rate(0), format.rate(0.488), format.rate(1234)], ["0/s", "0.49/s", "1.23k/s"]);
 for (const [value, text] of [[0, "0 B"], [1023, "1023 B"], [1536, "1.5 KiB"], [1048575, "1 MiB"], [2 ** 40 * 12, "12 TiB"]]) check(`bytes(${value})`, format.bytes(value), text);
 for (const [ms, text] of [[400, "0.4 s"], [12_000, "12 s"], [59_700, "1 min"], [7_500_000, "2 h 5 min"], [3_600_000, "1 h"], [356_400_000, "4 d 3 h"]]) check(`span(${ms})`, format.span(ms), text);

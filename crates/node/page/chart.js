@@ -2,20 +2,20 @@
 // names the values at its time, the nearest line first; arrow keys move it.
 
 import { attr, fill, h, s } from "./dom.js";
-import { clock, day, exact, figure, si, stamp } from "./format.js";
+import { clock, day, figure, si, stamp, tick as tickText } from "./format.js";
 import { ink, isDark, look } from "./palette.js";
 import { axis, extent, nearest, pieces } from "./scale.js";
 import { zone } from "./shell.js";
 import { timeTicks } from "./ticks.js";
 
-const LEFT = 56, RIGHT = 10, TOP = 10, BOTTOM = 24;
+const LEFT_LEAST = 56, RIGHT = 10, TOP = 10, BOTTOM = 24;
 const NAMED_MAX = 12;
 const CROWD = 100;
 
 export class Chart {
   /** `zoomed(from, to)` is called when a range was dragged. */
   constructor({ zoomed, height = 320 }) {
-    Object.assign(this, { zoomed, height, twins: [], series: [], hidden: new Set(), at: null, start: 0, end: 1, step: 1000 });
+    Object.assign(this, { zoomed, height, twins: [], series: [], hidden: new Set(), left: LEFT_LEAST, at: null, start: 0, end: 1, step: 1000 });
     this.base = h("canvas");
     this.over = h("canvas", {
       class: "over", tabindex: 0, role: "img", "aria-label": "Graph", onpointermove: event => this.move(event), onpointerleave: () => this.leave(),
@@ -35,7 +35,7 @@ export class Chart {
 
   /** The width that is drawn on, in pixels. */
   get plotWidth() {
-    return Math.max(50, (this.width || this.node.clientWidth) - LEFT - RIGHT);
+    return Math.max(50, (this.width || this.node.clientWidth) - this.left - RIGHT);
   }
 
   visible() {
@@ -55,6 +55,8 @@ export class Chart {
     const visible = this.visible();
     this.axis = axis(extent(visible, this.start, this.end), this.height / 48);
     const pen = this.pen(this.base, ratio);
+    const widest = Math.max(...this.axis.ticks.map(tick => pen.measureText(tickText(tick, this.axis)).width));
+    this.left = Math.max(LEFT_LEAST, Math.ceil(widest) + 16);
     this.drawAxes(pen, width);
     this.drawLines(pen, visible);
     this.drawUntil(pen);
@@ -73,7 +75,7 @@ export class Chart {
   }
 
   x(at) {
-    return LEFT + (at - this.start) / (this.end - this.start || 1) * this.plotWidth;
+    return this.left + (at - this.start) / (this.end - this.start || 1) * this.plotWidth;
   }
 
   y_(value) {
@@ -81,7 +83,7 @@ export class Chart {
   }
 
   timeAt(x) {
-    return this.start + Math.min(1, Math.max(0, (x - LEFT) / this.plotWidth)) * (this.end - this.start);
+    return this.start + Math.min(1, Math.max(0, (x - this.left) / this.plotWidth)) * (this.end - this.start);
   }
 
   drawAxes(pen, width) {
@@ -92,9 +94,9 @@ export class Chart {
     for (const tick of this.axis.ticks) {
       const y = Math.round(this.y_(tick)) + 0.5;
       pen.strokeStyle = tick === 0 ? ink("--line-2") : line;
-      stroke(pen, [[LEFT, y], [width - RIGHT, y]]);
+      stroke(pen, [[this.left, y], [width - RIGHT, y]]);
       pen.fillStyle = words;
-      pen.fillText(tickLabel(tick, this.axis), LEFT - 8, y);
+      pen.fillText(tickText(tick, this.axis), this.left - 8, y);
     }
     pen.textBaseline = "top";
     pen.textAlign = "center";
@@ -112,7 +114,7 @@ export class Chart {
     const dark = isDark();
     pen.save();
     pen.beginPath();
-    pen.rect(LEFT - 2, TOP - 3, this.plotWidth + 4, this.height - TOP - BOTTOM + 6);
+    pen.rect(this.left - 2, TOP - 3, this.plotWidth + 4, this.height - TOP - BOTTOM + 6);
     pen.clip();
     pen.lineJoin = "round";
     pen.globalAlpha = visible.length > 200 ? 0.55 : visible.length > 40 ? 0.8 : 1;
@@ -128,7 +130,7 @@ export class Chart {
     pen.setLineDash(isPlain ? [] : dash);
     const { times, values } = series;
     // Plain arithmetic: there may be a million of these.
-    const perMs = this.plotWidth / (this.end - this.start || 1), left = LEFT - this.start * perMs;
+    const perMs = this.plotWidth / (this.end - this.start || 1), left = this.left - this.start * perMs;
     const perUnit = (this.height - TOP - BOTTOM) / (this.axis.high - this.axis.low), top = TOP + this.axis.high * perUnit;
     pen.beginPath();
     for (const [from, to] of pieces(series, this.step)) {
@@ -149,7 +151,7 @@ export class Chart {
     pen.fillStyle = ink("--wait-water");
     pen.globalAlpha = 0.6;
     pen.globalCompositeOperation = "destination-over";
-    pen.fillRect(x, TOP, LEFT + this.plotWidth - x, this.height - TOP - BOTTOM);
+    pen.fillRect(x, TOP, this.left + this.plotWidth - x, this.height - TOP - BOTTOM);
     pen.globalAlpha = 1;
     pen.globalCompositeOperation = "source-over";
     pen.strokeStyle = ink("--wait");
@@ -245,7 +247,7 @@ export class Chart {
 
   drag(x) {
     const pen = this.pen(this.over);
-    const [low, high] = [Math.min(this.from, x), Math.max(this.from, x)].map(each => Math.min(LEFT + this.plotWidth, Math.max(LEFT, each)));
+    const [low, high] = [Math.min(this.from, x), Math.max(this.from, x)].map(each => Math.min(this.left + this.plotWidth, Math.max(this.left, each)));
     pen.fillStyle = ink("--sea");
     pen.globalAlpha = 0.15;
     pen.fillRect(low, TOP, high - low, this.height - TOP - BOTTOM);
@@ -281,11 +283,4 @@ function stroke(pen, points) {
   pen.beginPath();
   points.forEach(([x, y], at) => at ? pen.lineTo(x, y) : pen.moveTo(x, y));
   pen.stroke();
-}
-
-/** Ticks of one axis need as many digits as tell them apart. */
-function tickLabel(tick, { step, low, high }) {
-  const size = Math.max(Math.abs(low), Math.abs(high));
-  if (tick !== 0 && size / step > 200) return Math.abs(tick) < 1e6 ? exact(tick) : tick.toPrecision(7).replace(/\.?0+(e|$)/, "$1");
-  return si(tick);
 }

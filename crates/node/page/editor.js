@@ -150,7 +150,9 @@ export class Editor {
     const call = option.put.endsWith("(");
     const text = kind === "value" && !rest.startsWith("\"") ? `${option.put}"` : call && rest.startsWith("(") ? option.put.slice(0, -1) : call && (rest === "" || /^[\s)]/.test(rest)) ? `${option.put})` : option.put;
     this.input.setRangeText(text, from, to, "end");
-    const caret = from + (call ? option.put.length : text.length);
+    // Behind a value its quote is done with.
+    const closed = kind === "value" && rest.startsWith("\"") ? 1 : 0;
+    const caret = from + (call ? option.put.length : text.length + closed);
     this.input.setSelectionRange(caret, caret);
     this.mark(null);
     this.change();

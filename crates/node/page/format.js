@@ -4,12 +4,13 @@ const SI = [[1e18, "E"], [1e15, "P"], [1e12, "T"], [1e9, "G"], [1e6, "M"], [1e3,
 const IEC = ["B", "KiB", "MiB", "GiB", "TiB", "PiB"];
 const UNITS = [["d", 86_400_000], ["h", 3_600_000], ["m", 60_000], ["s", 1000], ["ms", 1]];
 
-/** Three digits and an SI prefix: 1234 is `1.23k`. */
+/** Three digits and an SI prefix: 1234 is `1.23k`. Thousandths are told without: 0.0123, not 12.3m. */
 export function si(value) {
   if (Number.isNaN(value)) return "NaN";
   if (!Number.isFinite(value)) return value > 0 ? "+Inf" : "−Inf";
   if (value === 0) return "0";
   const size = Math.abs(value);
+  if (size >= 0.001 && size < 0.9995) return (value < 0 ? "−" : "") + Number(size.toPrecision(3));
   // What rounds up to the next prefix takes it: 999.9 is `1k`.
   const [unit, prefix] = SI.find(([unit]) => size >= unit * 0.9995) ?? SI.at(-1);
   const scaled = size / unit;
@@ -19,6 +20,14 @@ export function si(value) {
 
 function trimmed(text) {
   return text.includes(".") ? text.replace(/\.?0+$/, "") : text;
+}
+
+/** A tick of an axis: one prefix for all of its ticks, and as many digits as tell them apart. */
+export function tick(value, { step, low, high }) {
+  const size = Math.max(Math.abs(low), Math.abs(high));
+  const [unit, prefix] = size >= 0.01 && size < 1000 ? [1, ""] : SI.find(([unit]) => size >= unit) ?? SI.at(-1);
+  const digits = Math.max(0, -Math.floor(Math.log10(step / unit) + 1e-9));
+  return value === 0 ? "0" : `${trimmed((value / unit).toFixed(Math.min(digits, 12))).replace("-", "−")}${prefix}`;
 }
 
 /** So many in a second; thousandths of a point are nothing to read. */
