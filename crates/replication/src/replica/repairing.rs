@@ -295,6 +295,8 @@ impl Replica {
         if !self.is_credible(repair.lender, terms.frontier.iter()) {
             return self.give_up(now, repair, "the lender claims frames of ours that we never wrote");
         }
+        // That an origin is over may stand in a frame that is owed.
+        self.take_members(&terms.members);
         self.retire_with(&terms.frontier);
         let owed = self.store.debt().map(|debt| debt.frontier.clone()).unwrap_or_default();
         let mut needed = self.repairs.needed.as_ref().map(|(_, needed)| needed).cloned().unwrap_or_default();
@@ -325,7 +327,6 @@ impl Replica {
         if !repair.owes && repair.mending.is_empty() {
             return self.give_up(now, repair, "the lender has not all that is damaged here");
         }
-        self.take_members(&terms.members);
         let oldest = window_of(shoal_model::Kind::Gauge, terms.horizon_ms);
         let is_concerned = |window: &i64| {
             let is_mended = match *window {
