@@ -1,6 +1,7 @@
 //! A node as the world sees it: a name, an address and a disk that stay, and a process that comes and goes. Each
 //! start goes through the production code: data directory, journal, replica.
 
+use std::collections::BTreeSet;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -35,6 +36,8 @@ pub struct Node {
     pub life: Option<Life>,
     /// What the last process left behind, as far as the disk must still have it.
     pub past: Option<Past>,
+    /// Origins that had been let go of and came back from the journal at a start: they go again at any time.
+    pub risen: BTreeSet<Origin>,
     /// The last snapshot of the disk.
     pub snapshot: Option<MemoryDisk>,
     /// Until when the process stands still.
@@ -115,6 +118,7 @@ impl Node {
             disks_lost: 0,
             life: None,
             past: None,
+            risen: BTreeSet::new(),
             snapshot: None,
             paused_until: Duration::ZERO,
             slow_until: Duration::ZERO,
@@ -180,6 +184,12 @@ impl Node {
         Ok((self.sighting(identity, origin), found))
     }
 
+    /// Takes note of origins that a start has found and the process before it did not name.
+    pub fn note_risen(&mut self, left: &Past, found: &Past) {
+        let risen = found.applied.iter().map(|(origin, _)| origin).filter(|o| left.applied.get(*o) == 0);
+        self.risen.extend(risen);
+    }
+
     /// Ends the process, if there is one.
     pub fn stop(&mut self) {
         if self.doom.take().is_some() {
@@ -206,6 +216,7 @@ impl Node {
         self.disk = disk;
         self.disks_lost += 1;
         self.past = None;
+        self.risen.clear();
         self.snapshot = None;
         self.is_rotten = false;
         self.hidden_rot = None;

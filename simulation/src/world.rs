@@ -280,15 +280,15 @@ impl World {
         match self.nodes[node].start(self.now, join, &self.mix, &mut self.rng) {
             Ok((sighting, found)) => {
                 let profile = &sighting.profile;
-                let line = format!("{name} starts as {} in life {}", profile.node, profile.incarnation.0);
+                let (id, life, origin) = (profile.node, profile.incarnation.0, profile.origin);
+                let line = format!("{name} starts as {id} in life {life}, its frames under {origin}");
                 self.trace.tell(self.now, &line);
                 self.figures.lives += 1;
                 self.figures.holes +=
                     self.nodes[node].store().map_or(0, |store| store.holes().count() as u64);
-                self.judge(
-                    Invariant::Replay,
-                    replay::check(left.as_ref(), &found).map_err(|e| format!("{name}: {e}")),
-                );
+                let result = replay::check(left.as_ref(), &found, &self.nodes[node].risen);
+                self.judge(Invariant::Replay, result.map_err(|e| format!("{name}: {e}")));
+                left.iter().for_each(|left| self.nodes[node].note_risen(left, &found));
                 self.views.begin(node, sighting);
                 let life = self.life_number(node);
                 self.schedule.push(self.now, Event::View { node, life });

@@ -12,6 +12,8 @@ use shoal_model::{NodeId, Origin};
 pub struct Diary {
     nodes: BTreeMap<NodeId, Vec<Entry>>,
     silenced: BTreeSet<Origin>,
+    /// Nodes of which two processes may be about: either answers for the other.
+    doubled: BTreeSet<NodeId>,
 }
 
 #[derive(Debug)]
@@ -23,7 +25,7 @@ struct Entry {
 impl Diary {
     /// A life has synced its own frames up to a number.
     pub fn note(&mut self, at: Duration, node: NodeId, origin: Origin, seq: u64) {
-        if self.silenced.contains(&origin) {
+        if self.silenced.contains(&origin) || self.doubled.contains(&node) {
             return;
         }
         let lives = self.nodes.entry(node).or_default();
@@ -43,6 +45,12 @@ impl Diary {
     pub fn silence(&mut self, node: NodeId, origin: Origin) {
         self.forget(node);
         self.silenced.insert(origin);
+        self.doubled.insert(node);
+    }
+
+    /// One of two processes of a node has stopped for good.
+    pub fn end_double(&mut self, node: NodeId) {
+        self.doubled.remove(&node);
     }
 
     /// What is wrong with a node's word that all that these members held at a time is in what it has. An origin that
@@ -90,7 +98,8 @@ mod tests {
         let since = Duration::from_secs(3);
         assert!(diary.check(Duration::from_secs(2), since, &[node], &have).is_err(), "it is not let go of");
         assert!(diary.check(Duration::from_secs(2), since, &[node], &Frontier::default()).is_ok());
-        diary.forget(node);
+        diary.silence(node, origin);
+        diary.note(Duration::from_secs(4), node, Origin([3; 16]), 1);
         assert!(diary.check(Duration::from_secs(2), Duration::ZERO, &[node], &have).is_ok());
     }
 }

@@ -239,6 +239,7 @@ impl World {
     fn stop_for_good(&mut self, node: usize) {
         let Some(life) = &self.nodes[node].life else { return };
         self.views.end(self.now, life.identity.node, life.origin);
+        self.diary.end_double(life.identity.node);
         self.nodes[node].stop();
         let at = self.soon(ABSENCE_MS);
         self.schedule.push(at, Event::Rebuild { node });
