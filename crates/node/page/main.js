@@ -24,7 +24,6 @@ function show() {
     fill(document.getElementById("main"), views[view].node);
     shown = view;
     shell.mark(view);
-    document.title = `${view[0].toUpperCase()}${view.slice(1)} · Shoal`;
   }
   views[view].enter(params);
 }

@@ -91,9 +91,10 @@ export class Panel {
   fail(error, expression) {
     const isOurs = error.kind === "bad_data";
     const message = error.message.replace(/^invalid parameter "query": /, "");
+    // What was shown stays where the node is away, and the foot of the page says so; of a wrong expression there is no answer.
+    if (error.kind === "away" && !this.result.hidden) return;
     this.editor.mark(error.kind === "away" ? "The node does not answer." : message, isOurs ? placeOf(message, expression) : null);
-    // What was shown stays where the node is away, so that nothing jumps; of a wrong expression there is no answer.
-    if (error.kind !== "away") this.result.hidden = true;
+    this.result.hidden = true;
   }
 
   show(answer, how, there = null) {

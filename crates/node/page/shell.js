@@ -47,7 +47,17 @@ export class Shell {
 
   /** Marks the view that is shown. */
   mark(view) {
+    this.view = view;
+    this.entitle();
     this.links.forEach(link => attr(link, "aria-current", link.dataset.view === view ? "page" : null));
+  }
+
+  /** A tab in the background shows that something is wrong. */
+  entitle() {
+    const isBad = this.pulse.dataset.kind === "bad";
+    const cluster = this.watch.own ? ` · ${this.watch.own.cluster}` : "";
+    const title = `${isBad ? "✕ " : ""}${NAMES[this.view]}${cluster} · Shoal`;
+    if (document.title !== title) document.title = title;
   }
 
   turnZone() {
@@ -79,6 +89,7 @@ export class Shell {
     attr(this.pulse, "data-kind", kind);
     say(this.words, words);
     if (watch.own) say(this.node, `${watch.own.cluster} · ${watch.nameOf(watch.own.node)}`);
+    this.entitle();
     this.notice();
   }
 
