@@ -70,7 +70,7 @@ async fn cluster(targets: &[Target], nodes: usize) -> Cluster {
     write_targets(&cluster, targets);
     let file = cluster.path("scrape.yml").display().to_string();
     for index in 0..nodes {
-        cluster.add(&format!("n{}", index + 1), &["--scrape", &file, "--drain", "6s"]);
+        cluster.add(&format!("n{}", index + 1), &["--scrape", &file, "--drain", "10s"]);
         cluster.start_node(index).await;
     }
     cluster.all_ready().await;
@@ -191,6 +191,18 @@ async fn what_a_target_lacks_has_ended_and_why_it_is_down_is_told() {
     assert!(status == 200 && text.contains("shoal_points_accepted_total{door=\"scrape\"}"), "{text}");
 }
 
+/// What a node answers, once it finds the time.
+async fn answered(cluster: &Cluster, node: &Node, path: &str) -> Value {
+    let answer = std::cell::RefCell::new(Value::Null);
+    cluster
+        .eventually("a query is answered", async || {
+            answer.replace(json(node, path).await.unwrap_or_default());
+            answer.borrow()["status"] == "success"
+        })
+        .await;
+    answer.into_inner()
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn targets_are_scraped_on_while_every_node_is_restarted_in_turn() {
     let targets = [Target::start().await, Target::start().await, Target::start().await];
@@ -220,7 +232,7 @@ async fn targets_are_scraped_on_while_every_node_is_restarted_in_turn() {
     cluster.all_agree().await;
     let mut greatest = 0;
     for node in &cluster.nodes {
-        let answer = json(node, "/api/v1/query?query=steady%5B10m%5D").await.unwrap();
+        let answer = answered(&cluster, node, "/api/v1/query?query=steady%5B10m%5D").await;
         let series = answer["data"]["result"].as_array().unwrap();
         assert_eq!(series.len(), 3, "{answer}");
         for one in series {
@@ -231,7 +243,8 @@ async fn targets_are_scraped_on_while_every_node_is_restarted_in_turn() {
             greatest = greatest.max(gap);
             assert!(times.len() > 5 && gap < 10_000, "a gap of {gap} ms at {}: {times:?}", node.name);
         }
-        let resets = json(node, "/api/v1/query?query=sum(resets(scrapes_total%5B10m%5D))").await.unwrap();
+        let resets =
+            answered(&cluster, node, "/api/v1/query?query=sum(resets(scrapes_total%5B10m%5D))").await;
         assert_eq!(resets["data"]["result"][0]["value"][1], "0", "{resets}");
     }
     println!("the greatest distance of two samples of a 1 s series: {greatest} ms");

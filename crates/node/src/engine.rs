@@ -332,7 +332,7 @@ impl Engine {
     }
 
     /// Says from now on that this node is not ready, while it serves as before; tells whether there is another node
-    /// for clients to turn to.
+    /// that clients may turn to.
     pub async fn drain(&self) -> Result<bool, Stopped> {
         self.ask(|reply| Command::Drain { reply }).await
     }

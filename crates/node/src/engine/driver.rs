@@ -374,8 +374,9 @@ impl Driver {
         self.is_draining = true;
         let members = self.replica.member_statuses(self.now());
         members.iter().any(|status| {
-            let is_ready = status.profile.as_ref().is_some_and(|profile| profile.phase == Phase::Ready);
-            status.is_reachable && is_ready && status.member.status == shoal_replication::Status::Joined
+            // One that is ready may not have told yet: gossip takes a moment.
+            let stays = status.profile.as_ref().is_some_and(|profile| profile.phase != Phase::Leaving);
+            status.is_reachable && stays && status.member.status == shoal_replication::Status::Joined
         })
     }
 
