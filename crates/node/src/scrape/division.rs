@@ -1,6 +1,7 @@
 //! Who scrapes what: the nodes that have a job divide its targets by rendezvous hashing, each by itself and with
 //! the same result. Pure. While nodes come and go they may see one another differently, so a node takes a target
-//! up sooner (one interval) than it gives one up (two): for a while both scrape it, never none.
+//! up sooner (one interval) than it gives one up (three): for a while both scrape it, never none, and who gives up has
+//! seen the other scrape.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
@@ -13,7 +14,7 @@ use crate::rendezvous;
 /// How many intervals the others must have stood before a node takes a target of theirs.
 const TAKE_AFTER: u32 = 1;
 /// How many before it gives one to them.
-const GIVE_AFTER: u32 = 2;
+const GIVE_AFTER: u32 = 3;
 
 /// A job as nodes share it: by name and by all that its file says of it.
 pub(super) type JobKey = (String, String);
@@ -138,7 +139,7 @@ mod tests {
     }
 
     #[test]
-    fn a_target_is_taken_after_one_interval_and_given_after_two() {
+    fn a_target_is_taken_after_one_interval_and_given_after_three() {
         let targets = some_targets(100);
         let target = &targets[0];
         let key = (target.job.name.clone(), target.job.fingerprint.clone());
@@ -155,8 +156,8 @@ mod tests {
         assert!(!division.is_mine(at(109), target, false));
         assert!(division.is_mine(at(110), target, false));
         division.observe(at(200), key, BTreeSet::from([node(owner)]));
-        assert!(division.is_mine(at(219), target, true));
-        assert!(!division.is_mine(at(220), target, true));
+        assert!(division.is_mine(at(229), target, true));
+        assert!(!division.is_mine(at(230), target, true));
     }
 
     #[test]
