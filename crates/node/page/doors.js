@@ -9,6 +9,8 @@ const DOORS = {
   push: ["Push", "/metrics/job/…, as Pushgateway"], statsd: ["StatsD", "values of its lines"], statsd_totals: ["StatsD, written", "the points that its lines came to"], scrape: ["Scraping", "samples of targets"], self: ["Itself", "the node’s and its host’s own metrics"],
 };
 
+const TURNED_AWAY = "too many were in work";
+
 export class Doors {
   constructor(watch) {
     this.watch = watch;
@@ -21,7 +23,7 @@ export class Doors {
     this.empty = h("div", { class: "sheet", hidden: true }, h("p", { class: "empty" }, "Nothing has come in at any door since the nodes started."));
     const sheet = (title, note, head, body, ...rest) => h("section", { class: "sheet" }, h("header", {}, h("h2", {}, title), h("span", { class: "dim" }, note)), h("div", { class: "scroll" }, h("table", { class: "cards" }, h("thead", {}, head), body)), rest);
     this.takenSheet = sheet("Taken", "points, or lines, a second; below, since the node started", this.takenHead, this.taken);
-    this.refusedSheet = sheet("Refused", "since the node started", this.refusedHead, this.refused, this.calm);
+    this.refusedSheet = sheet("Refused", "now, and since the node started", this.refusedHead, this.refused, this.calm);
     this.node = h("div", { class: "doors" }, h("div", { class: "lead" }, this.title), h("div", { class: "stack" }, this.empty, this.takenSheet, this.refusedSheet));
   }
 
@@ -66,11 +68,12 @@ export class Doors {
     for (const body of [this.taken, this.refused]) { fill(body); body.kept = null; }
     const names = members.map(({ member }) => h("th", { class: "figure", scope: "col" }, member.name));
     fill(this.takenHead, h("th", { scope: "col" }, "Door"), h("th", { scope: "col" }, "All members"), names);
-    fill(this.refusedHead, h("th", { scope: "col" }, "Door"), h("th", { scope: "col" }, "Reason"), h("th", { class: "figure", scope: "col" }, "All members"), names.map(name => name.cloneNode(true)));
+    fill(this.refusedHead, h("th", { scope: "col" }, "Door"), h("th", { scope: "col" }, "Reason"), h("th", { class: "figure", scope: "col" }, "Now"), h("th", { class: "figure", scope: "col" }, "All members"), names.map(name => name.cloneNode(true)));
   }
 }
 
 function doorName(door) {
+  if (!door) return h("th", { scope: "row", class: "wide" }, h("b", {}, "Requests"), h("span", { class: "sub" }, "at any door"));
   const [name, about] = DOORS[door] ?? [door, ""];
   return h("th", { scope: "row", class: "wide" }, h("b", {}, name), h("span", { class: "sub" }, about));
 }
@@ -118,25 +121,32 @@ class RefusedRow {
     [this.watch, this.reason] = [watch, reason];
     [this.door, this.why] = reason.split("\n");
     this.all = h("b");
+    this.now = h("span");
     this.cells = watch.joined().map(member => h("td", { class: "figure", "data-name": member.name }, h("span")));
-    this.node = h("tr", { "data-reason": this.why }, doorName(this.door), h("td", { class: "reason" }, this.why.replaceAll("_", " ")), h("td", { class: "figure", "data-name": "All members" }, this.all), this.cells);
+    this.node = h("tr", { "data-reason": this.why }, doorName(this.door), h("td", { class: "reason" }, this.why.replaceAll("_", " ")), h("td", { class: "figure", "data-name": "Now" }, this.now), h("td", { class: "figure", "data-name": "All members" }, this.all), this.cells);
   }
 
   update() {
-    let sum = 0;
+    let sum = 0, now = 0;
+    const pick = ({ doors, turnedAway }) => this.door ? doors[this.door]?.refused[this.why] ?? 0 : turnedAway;
     this.watch.joined().forEach((member, at) => {
-      const { state } = this.watch.viewOf(member.node);
-      const refused = this.door ? state?.doors[this.door]?.refused[this.why] ?? 0 : state?.usage?.requests_refused ?? 0;
+      const { state, isFresh } = this.watch.viewOf(member.node);
+      const refused = state ? pick({ doors: state.doors, turnedAway: state.usage?.requests_refused ?? 0 }) : 0;
       sum += refused;
+      now += isFresh ? this.watch.readings.get(member.node)?.rate(pick) ?? 0 : 0;
       say(this.cells[at].firstChild, state ? count(refused) : "–");
       attr(this.cells[at], "class", refused ? "figure bad" : "figure zero");
     });
     say(this.all, count(sum));
+    say(this.now, rate(now));
+    attr(this.now, "class", now ? "bad" : "zero");
   }
 }
 
+/** Doors with reasons; requests that were turned away before any door saw them have none. */
 function reasonsOf(state) {
-  return Object.entries(state.doors).flatMap(([door, { refused }]) => Object.keys(refused).map(reason => `${door}\n${reason}`));
+  const turnedAway = state.usage?.requests_refused ? [`\n${TURNED_AWAY}`] : [];
+  return Object.entries(state.doors).flatMap(([door, { refused }]) => Object.keys(refused).map(reason => `${door}\n${reason}`)).concat(turnedAway);
 }
 
 function refusedOf(state) {

@@ -18,7 +18,7 @@ export class Readings {
     if (this.life !== usage.started_ms) this.list = [];
     this.life = usage.started_ms;
     if (this.list.length && this.list.at(-1).at >= at) return;
-    this.list.push({ at, points, written: written(doors), doors, cpu: usage.cpu_seconds, in: usage.peer_bytes_in, out: usage.peer_bytes_out });
+    this.list.push({ at, points, written: written(doors), doors, turnedAway: usage.requests_refused, cpu: usage.cpu_seconds, in: usage.peer_bytes_in, out: usage.peer_bytes_out });
     while (at - this.list[0].at > KEPT_MS) this.list.shift();
   }
 
