@@ -78,11 +78,14 @@ fn is_well(node: &Node, others: &[&Node]) -> Result<(), String> {
     if store.held() != *store.applied() {
         return Err(format!("{} has not synced all that it applied", node.name));
     }
-    let members = replica.members().joined().count();
+    let joined = || replica.members().joined();
+    let members = joined().count();
     let counts =
         |other: &&Node| other.life.as_ref().is_some_and(|life| replica.members().counts(life.identity.node));
     if members != others.len() || !others.iter().all(counts) {
-        return Err(format!("{} counts {members} members; there are {}", node.name, others.len()));
+        let names: Vec<_> = joined().map(|it| format!("{} in life {}", it.node, it.incarnation.0)).collect();
+        let names = names.join(", ");
+        return Err(format!("{} counts {members} members; there are {}: {names}", node.name, others.len()));
     }
     Ok(())
 }

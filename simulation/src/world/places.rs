@@ -31,8 +31,11 @@ impl World {
             return false;
         }
         let now = self.now;
-        let Some(life) = &mut self.nodes[node].life else { return false };
-        let is_ready = life.replica.not_in_service(now - life.began).is_none();
+        let Node { life, name, .. } = &mut self.nodes[node];
+        let Some(life) = life else { return false };
+        // Whoever ran here before stays a member until this node has taken its place, or until it is forgotten.
+        let namesakes = life.replica.members().joined().filter(|it| it.name == *name).count();
+        let is_ready = namesakes == 1 && life.replica.not_in_service(now - life.began).is_none();
         if !is_ready || life.replica.leave(now - life.began).is_err() {
             return false;
         }

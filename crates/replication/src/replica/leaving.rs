@@ -33,8 +33,10 @@ impl Replica {
 
     /// Whether all that this node held is synced on another member, or there is none to hand it to.
     pub fn is_handed_over(&self, now: Duration) -> bool {
-        let members = self.peers.iter().filter(|(node, _)| self.members.counts(**node));
-        let mut company = members.filter(|(_, peer)| peer.is_reachable(now)).peekable();
+        // One that is not a member yet, or was forgotten, takes it too; one that leaves itself does not.
+        let stays = |node: &NodeId| self.members.of(*node).is_none_or(|it| it.status != Status::Left);
+        let staying = self.peers.iter().filter(|(node, _)| stays(node));
+        let mut company = staying.filter(|(_, peer)| peer.is_reachable(now)).peekable();
         let Some(hand_over) = &self.hand_over else { return false };
         let has_all = |node: &NodeId| {
             let (peer, mark) = (self.peers.get(node), hand_over.marks.get(node));

@@ -84,13 +84,13 @@ impl Replica {
         behind > all.saturating_sub(1) / 2
     }
 
-    /// Asks every reachable member what it has applied.
+    /// Asks every reachable member what it has applied; one who leaves asks every node in reach.
     pub(super) fn probe(&mut self, now: Duration) {
         let sent_ms = self.wall_ms(now);
-        let members =
-            self.peers.iter().filter(|(node, peer)| self.members.counts(**node) && peer.is_reachable(now));
-        let members: Vec<_> = members.map(|(node, _)| *node).collect();
-        members.into_iter().for_each(|node| self.send(node, &Message::Probe { sent_ms }));
+        let is_asked = |node: NodeId| self.members.counts(node) || self.hand_over.is_some();
+        let asked = self.peers.iter().filter(|(node, peer)| is_asked(**node) && peer.is_reachable(now));
+        let asked: Vec<_> = asked.map(|(node, _)| *node).collect();
+        asked.into_iter().for_each(|node| self.send(node, &Message::Probe { sent_ms }));
         self.settle_complete();
     }
 
