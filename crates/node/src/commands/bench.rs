@@ -5,6 +5,7 @@
 mod lines;
 mod load;
 mod meter;
+mod otlp;
 mod queries;
 mod wire;
 
@@ -17,7 +18,7 @@ use axum::http::Uri;
 
 use crate::config::{ConfigError, read_tokens};
 use lines::Lines;
-use load::{Load, Span};
+use load::{Load, Protocol, Span};
 use meter::Meter;
 use wire::Wire;
 
@@ -27,6 +28,10 @@ pub(crate) struct Bench {
     /// Remote write addresses (http://HOST:PORT/api/v1/write); requests go to them in turn
     #[arg(long, value_name = "URL", value_delimiter = ',')]
     write: Vec<Uri>,
+
+    /// OTLP addresses (http://HOST:PORT/v1/metrics), which get the same load as protobuf
+    #[arg(long, value_name = "URL", value_delimiter = ',')]
+    otlp: Vec<Uri>,
 
     /// Base address of a Prometheus API that is asked afterwards
     #[arg(long, value_name = "URL")]
@@ -89,7 +94,7 @@ pub(crate) struct Bench {
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum BenchError {
     /// There is nothing to do.
-    #[error("give --write, --query or --statsd: which server is to be measured")]
+    #[error("give --write, --otlp, --query or --statsd: which server is to be measured")]
     Nothing,
     /// A number that means nothing.
     #[error("--series, --rounds, --batch, --connections and --repeat are at least 1")]
@@ -114,7 +119,7 @@ pub(crate) enum BenchError {
 impl Bench {
     /// Runs what was asked for, and gives the figures.
     pub(crate) async fn run(self) -> Result<String, BenchError> {
-        if self.write.is_empty() && self.query.is_none() && self.statsd.is_empty() {
+        if self.query.is_none() && self.write.is_empty() && self.otlp.is_empty() && self.statsd.is_empty() {
             return Err(BenchError::Nothing);
         }
         if [self.series, self.rounds, self.batch, self.connections, self.repeat].contains(&0) {
@@ -125,8 +130,10 @@ impl Bench {
         let meter = Meter::new(&self.pid, &self.dir);
         let span = Span::new(self.rounds, self.interval_ms);
         let mut report = String::new();
-        if !self.write.is_empty() {
-            self.load(&wire, span, &meter, &mut report).await?;
+        for (protocol, urls) in [(Protocol::RemoteWrite, &self.write), (Protocol::Otlp, &self.otlp)] {
+            if !urls.is_empty() {
+                self.load(&wire, protocol, urls, span, &meter, &mut report).await?;
+            }
         }
         if !self.statsd.is_empty() {
             self.spray(&wire, &meter, &mut report).await?;
@@ -140,12 +147,15 @@ impl Bench {
     async fn load(
         &self,
         wire: &Wire,
+        protocol: Protocol,
+        urls: &[Uri],
         span: Span,
         meter: &Meter,
         report: &mut String,
     ) -> Result<(), BenchError> {
         let load = Load {
-            urls: &self.write,
+            protocol,
+            urls,
             span,
             series: self.series,
             rounds: self.rounds,
@@ -159,7 +169,15 @@ impl Bench {
         let after = meter.read()?;
         let (samples, cpu) = ((self.series * self.rounds) as f64, after.cpu_seconds - before.cpu_seconds);
         let seconds = sent.took.as_secs_f64();
-        line(report, format_args!("samples {samples} series {} requests {}", self.series, sent.requests));
+        line(
+            report,
+            format_args!(
+                "{} samples {samples} series {} requests {}",
+                protocol.word(),
+                self.series,
+                sent.requests
+            ),
+        );
         line(report, format_args!("request_bytes_per_sample {:.1}", sent.bytes as f64 / samples));
         line(report, format_args!("wall_seconds {seconds:.2} samples_per_second {:.0}", samples / seconds));
         if let Some(first) = sent.first_failure {

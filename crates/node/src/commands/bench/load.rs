@@ -1,4 +1,4 @@
-//! Remote write 1.0 load: a fleet of instances with ten metrics each, counters and gauges in turn. A round, one
+//! The load, as remote write 1.0 or OTLP: a fleet of instances with ten metrics each, counters and gauges in turn. A round, one
 //! sample of every series, ends before the next begins, so that no server sees a series out of order.
 
 use std::sync::Arc;
@@ -14,6 +14,7 @@ use shoal_model::Labels;
 use tokio::task::JoinSet;
 
 use super::BenchError;
+use super::otlp;
 use super::wire::Wire;
 
 /// Always the same values.
@@ -33,8 +34,26 @@ const METRICS: [(&str, bool); 10] = [
     ("bench_node_load1", false),
 ];
 
+/// How requests are spelled.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Protocol {
+    RemoteWrite,
+    Otlp,
+}
+
+impl Protocol {
+    /// Its name in the report.
+    pub(super) fn word(self) -> &'static str {
+        match self {
+            Protocol::RemoteWrite => "remote_write",
+            Protocol::Otlp => "otlp",
+        }
+    }
+}
+
 /// What to write.
 pub(super) struct Load<'a> {
+    pub(super) protocol: Protocol,
     pub(super) urls: &'a [Uri],
     pub(super) span: Span,
     pub(super) series: usize,
@@ -79,7 +98,11 @@ impl Load<'_> {
         let mut sent = Sent::default();
         for round in 0..self.rounds {
             let time_ms = self.span.from_ms + round as i64 * self.interval_ms;
-            let bodies: Arc<[Bytes]> = fleet.requests(time_ms, self.batch).into();
+            let request = |series: &[(&Labels, &f64)]| match self.protocol {
+                Protocol::RemoteWrite => request(series, time_ms),
+                Protocol::Otlp => otlp::request(series, self.span.from_ms - 1_000, time_ms),
+            };
+            let bodies: Arc<[Bytes]> = fleet.requests(self.batch, request).into();
             sent.requests += bodies.len();
             sent.bytes += bodies.iter().map(Bytes::len).sum::<usize>();
             let began = Instant::now();
@@ -98,7 +121,7 @@ impl Load<'_> {
         let mut senders = JoinSet::new();
         for _ in 0..self.connections {
             let (wire, bodies, next) = (wire.clone(), Arc::clone(bodies), Arc::clone(&next));
-            let urls = self.urls.to_vec();
+            let (urls, protocol) = (self.urls.to_vec(), self.protocol);
             senders.spawn(async move {
                 let (mut failed, mut first) = (0, None);
                 loop {
@@ -106,7 +129,7 @@ impl Load<'_> {
                     let (Some(body), Some(url)) = (bodies.get(index), urls.get(index % urls.len())) else {
                         return (failed, first);
                     };
-                    if let Err(error) = wire.write(url, body.clone()).await {
+                    if let Err(error) = wire.write(protocol, url, body.clone()).await {
                         failed += 1;
                         first = first.or(Some(error));
                     }
@@ -135,7 +158,7 @@ impl Fleet {
     }
 
     /// One sample of every series.
-    fn requests(&mut self, time_ms: i64, batch: usize) -> Vec<Bytes> {
+    fn requests(&mut self, batch: usize, request: impl Fn(&[(&Labels, &f64)]) -> Bytes) -> Vec<Bytes> {
         for (index, value) in self.values.iter_mut().enumerate() {
             if METRICS[index % METRICS.len()].1 {
                 *value += f64::from(self.rng.random_range(0..50));
@@ -144,7 +167,7 @@ impl Fleet {
             }
         }
         let pairs: Vec<_> = self.labels.iter().zip(&self.values).collect();
-        pairs.chunks(batch).map(|part| request(part, time_ms)).collect()
+        pairs.chunks(batch).map(request).collect()
     }
 }
 

@@ -8,6 +8,7 @@ use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioExecutor;
 
 use super::BenchError;
+use super::load::Protocol;
 
 /// The client.
 #[derive(Clone)]
@@ -26,31 +27,39 @@ impl Wire {
         }
     }
 
-    /// Sends a remote write request.
-    pub(super) async fn write(&self, url: &Uri, body: Bytes) -> Result<(), BenchError> {
-        let (status, answer) = self.ask(Method::POST, url, body).await?;
+    /// Sends a write request.
+    pub(super) async fn write(&self, protocol: Protocol, url: &Uri, body: Bytes) -> Result<(), BenchError> {
+        let (status, answer) = self.ask(Some(protocol), url, body).await?;
         if status.is_success() { Ok(()) } else { Err(refused(url, status, &answer)) }
     }
 
     /// GETs an address.
     pub(super) async fn get(&self, url: &Uri) -> Result<Bytes, BenchError> {
-        let (status, answer) = self.ask(Method::GET, url, Bytes::new()).await?;
+        let (status, answer) = self.ask(None, url, Bytes::new()).await?;
         if status.is_success() { Ok(answer) } else { Err(refused(url, status, &answer)) }
     }
 
-    async fn ask(&self, method: Method, url: &Uri, body: Bytes) -> Result<(StatusCode, Bytes), BenchError> {
+    /// POSTs in a protocol, or GETs.
+    async fn ask(
+        &self,
+        protocol: Option<Protocol>,
+        url: &Uri,
+        body: Bytes,
+    ) -> Result<(StatusCode, Bytes), BenchError> {
         if url.scheme_str() != Some("http") {
             return Err(BenchError::Address(url.clone()));
         }
         let failed = |error: &dyn std::error::Error| BenchError::Server(url.clone(), error.to_string());
         let mut request = Request::new(Full::new(body));
-        let is_write = method == Method::POST;
+        let method = if protocol.is_some() { Method::POST } else { Method::GET };
         (*request.method_mut(), *request.uri_mut()) = (method, url.clone());
         let headers = request.headers_mut();
         headers.extend(self.authorization.clone().map(|value| (header::AUTHORIZATION, value)));
-        if is_write {
+        if protocol.is_some() {
+            headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/x-protobuf"));
+        }
+        if protocol == Some(Protocol::RemoteWrite) {
             let of_remote_write = [
-                (header::CONTENT_TYPE, "application/x-protobuf"),
                 (header::CONTENT_ENCODING, "snappy"),
                 (header::HeaderName::from_static("x-prometheus-remote-write-version"), "0.1.0"),
             ];
