@@ -20,6 +20,9 @@ async fn a_node_tells_what_it_uses_and_what_came_in() {
     let node = &cluster.nodes[0];
     let (status, answer) = node.post("/api/v1/import/prometheus", "a 1\nb 2\nc{ 3\n").await.unwrap();
     assert_eq!(status, 400, "{answer}");
+    // The system counts in hundredths of a second; a quick node has not used one yet.
+    let used = |state: Value| state["usage"]["cpu_seconds"].as_f64().is_some_and(|seconds| seconds > 0.0);
+    cluster.eventually("it has used some CPU", async || node.state().await.is_some_and(used)).await;
     let state = node.state().await.unwrap();
     let usage = &state["usage"];
     let number = |field: &str| usage[field].as_f64().unwrap_or_default();
