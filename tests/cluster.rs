@@ -43,6 +43,8 @@ mod power;
 mod prometheus;
 #[path = "cluster/push.rs"]
 mod push;
+#[path = "cluster/refused.rs"]
+mod refused;
 #[path = "cluster/relay.rs"]
 mod relay;
 #[path = "cluster/remote_write.rs"]

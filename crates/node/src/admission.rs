@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use shoal_model::limits::{BATCH_POINTS_MAX, BATCH_STREAMS_MAX, FUTURE_MAX};
+use shoal_model::limits::{BATCH_POINTS_MAX, BATCH_STREAMS_MAX};
 use shoal_model::{Batch, Kind, Point, StreamPoints, time};
 use thiserror::Error;
 
@@ -16,6 +16,9 @@ pub enum Oversize {
     /// Too many points.
     #[error("{0} points are over the limit of {BATCH_POINTS_MAX} in one write: send smaller ones")]
     Points(usize),
+    /// Attributes that every bucket of a histogram repeats, and more of the kind.
+    #[error("labels of more than {0} bytes, spelled out, are over the limit of one write: send smaller ones")]
+    Labels(usize),
 }
 
 /// One point that was refused.
@@ -35,9 +38,9 @@ pub enum Reason {
     /// Counters and increments are finite and not below zero.
     #[error("a {0} takes finite values from 0 on only")]
     Value(Kind),
-    /// Further ahead of this node's clock than [`FUTURE_MAX`].
-    #[error("the time {0} ms is more than {ahead} s ahead of this node's clock", ahead = FUTURE_MAX.as_secs())]
-    Future(i64),
+    /// Further ahead of this node's clock than `--future` allows.
+    #[error("the time {0} ms is more than {1:?} ahead of this node's clock")]
+    Future(i64, Duration),
     /// Older than the retention.
     #[error("the time {0} ms is older than the retention")]
     TooOld(i64),
@@ -48,7 +51,7 @@ impl Reason {
     pub fn word(self) -> &'static str {
         match self {
             Reason::Value(_) => "value",
-            Reason::Future(_) => "future",
+            Reason::Future(..) => "future",
             Reason::TooOld(_) => "too_old",
         }
     }
@@ -72,6 +75,8 @@ pub struct Rules {
     pub now_ms: i64,
     /// How old a point may be.
     pub retention: Duration,
+    /// How far ahead of the clock it may be.
+    pub future: Duration,
 }
 
 impl Rules {
@@ -108,16 +113,23 @@ impl Rules {
 
     /// Why a point of a stream of this kind is not taken, if it is not.
     pub fn judge(&self, kind: Kind, point: &Point) -> Option<Reason> {
-        let millis = time::millis(kind, point.time);
         if !kind.accepts(point.value) {
             return Some(Reason::Value(kind));
         }
-        if millis > self.now_ms.saturating_add(FUTURE_MAX.as_millis() as i64) {
-            return Some(Reason::Future(millis));
-        }
-        let retention = i64::try_from(self.retention.as_millis()).unwrap_or(i64::MAX);
-        (millis < self.now_ms.saturating_sub(retention)).then_some(Reason::TooOld(millis))
+        self.judge_time(time::millis(kind, point.time))
     }
+
+    /// Why nothing of that time, in ms, is taken, if it is not.
+    pub fn judge_time(&self, millis: i64) -> Option<Reason> {
+        if millis > self.now_ms.saturating_add(whole_ms(self.future)) {
+            return Some(Reason::Future(millis, self.future));
+        }
+        (millis < self.now_ms.saturating_sub(whole_ms(self.retention))).then_some(Reason::TooOld(millis))
+    }
+}
+
+fn whole_ms(duration: Duration) -> i64 {
+    i64::try_from(duration.as_millis()).unwrap_or(i64::MAX)
 }
 
 #[cfg(test)]
@@ -131,7 +143,8 @@ mod tests {
         StreamPoints { stream: Stream { labels, writer: Writer::NONE, kind }, points }
     }
 
-    const RULES: Rules = Rules { now_ms: 10_000_000, retention: Duration::from_secs(1_000) };
+    const RULES: Rules =
+        Rules { now_ms: 10_000_000, retention: Duration::from_secs(1_000), future: Duration::from_secs(600) };
 
     #[test]
     fn a_bad_point_refuses_itself_and_says_why() {
@@ -148,6 +161,10 @@ mod tests {
         let reasons: Vec<_> = admitted.refused.iter().map(|r| (r.stream, r.point, r.reason.word())).collect();
         assert_eq!(reasons, [(7, 1, "value"), (7, 2, "future"), (7, 3, "too_old")]);
         assert_eq!((admitted.batch.point_count(), admitted.places), (3, vec![7]));
+        assert_eq!(
+            admitted.refused[1].reason.to_string(),
+            "the time 10600001 ms is more than 600s ahead of this node's clock"
+        );
     }
 
     #[test]

@@ -45,8 +45,12 @@ pub(crate) struct NodeConfig {
     pub(crate) tokens: Vec<String>,
     /// How old a point may be when it arrives.
     pub(crate) retention: Duration,
+    /// How far ahead of this node's clock a point may be when it arrives.
+    pub(crate) future: Duration,
     /// How long the last value of a counter that ended is kept.
     pub(crate) totals: Duration,
+    /// How many streams there may be before clients can begin no more.
+    pub(crate) series_max: usize,
     /// The label of remote write that names one of several replicas of a server, and is no label of the series.
     pub(crate) replica_label: Option<String>,
     /// Bytes of journal kept for nodes that were away, beyond what is not flushed yet.

@@ -3,6 +3,7 @@
 
 mod access;
 mod asking;
+mod buffers;
 mod cluster;
 mod elsewhere;
 pub(crate) mod gathered;
@@ -30,6 +31,7 @@ use std::time::Duration;
 use crate::engine::Engine;
 
 pub use asking::Turns;
+pub use buffers::Buffers;
 pub use intake::Intake;
 pub use known::KnownSeries;
 pub use own::figures as own_figures;
@@ -51,6 +53,8 @@ pub struct Context {
     pub scraped: Arc<crate::scrape::Board>,
     /// The requests in work.
     pub intake: Arc<Intake>,
+    /// What requests are unpacked into.
+    pub buffers: Arc<Buffers>,
     /// The series that were written before, by their bytes.
     pub known: Arc<KnownSeries>,
     /// The transport, for its figures.
@@ -78,6 +82,8 @@ pub struct About {
     pub snapshots: PathBuf,
     /// How old a point may be.
     pub retention: Duration,
+    /// How far ahead of this node's clock a point may be.
+    pub future: Duration,
     /// The label that tells the replicas of one server apart, if there is one.
     pub replica_label: Option<String>,
     /// Tokens of which clients need one; none: the doors are open.
@@ -87,7 +93,7 @@ pub struct About {
 impl About {
     /// The rules of admission now.
     pub fn rules(&self) -> crate::admission::Rules {
-        crate::admission::Rules { now_ms: wall_ms(), retention: self.retention }
+        crate::admission::Rules { now_ms: wall_ms(), retention: self.retention, future: self.future }
     }
 }
 

@@ -6,6 +6,7 @@ mod driver;
 mod lensed;
 mod meter;
 mod notes;
+mod pacing;
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -114,13 +115,22 @@ pub enum TakeSnapshotError {
     Stopped(#[from] Stopped),
 }
 
-/// A stream of the batch that was refused whole, by its place in the batch.
+/// Why a stream was refused whole.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct FamilyClash {
+pub struct Unfit {
+    /// For counting: `family` where its series is of another family, `series_limit` where there are too many already.
+    pub word: &'static str,
+    /// In words.
+    pub reason: String,
+}
+
+/// A stream of the batch that was refused whole.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct UnfitStream {
     /// Place of the stream in the batch.
     pub stream: usize,
     /// Why.
-    pub reason: String,
+    pub why: Unfit,
 }
 
 /// What a write came to.
@@ -128,8 +138,8 @@ pub struct FamilyClash {
 pub struct Written {
     /// The frame and its copies; `None` if nothing was left to write.
     pub receipt: Option<Receipt>,
-    /// Streams refused because their series is of another family.
-    pub clashes: Vec<FamilyClash>,
+    /// Streams that were refused.
+    pub unfit: Vec<UnfitStream>,
 }
 
 /// Where streams are, at one revision of the catalogue.
@@ -137,8 +147,8 @@ pub struct Written {
 pub struct Placed {
     /// The revision.
     pub revision: u64,
-    /// For each stream its place, or why its series cannot have it.
-    pub places: Vec<Result<u32, String>>,
+    /// For each stream its place, or why it cannot have one.
+    pub places: Vec<Result<u32, Unfit>>,
     /// How many streams there are in all.
     pub streams: usize,
 }
@@ -210,6 +220,8 @@ pub struct Wiring {
     pub arrivals: Arrivals,
     /// Gossip.
     pub membership: Membership,
+    /// How many streams there may be before clients can begin no more.
+    pub series_max: usize,
 }
 
 /// A handle on the engine.

@@ -11,11 +11,14 @@ mod write;
 use std::collections::HashMap;
 
 use shoal_model::labels::METRIC_NAME;
+use shoal_model::limits::{BATCH_POINTS_MAX, BATCH_STREAMS_MAX};
 use shoal_model::{Kind, LabelError, Labels, Point, Stream, StreamPoints, Writer};
+use shoal_store::Exemplar;
 
+use crate::engine::Notes;
 use families::Families;
 pub(crate) use line::Pair;
-use line::SyntaxError;
+use line::{Example, SyntaxError};
 pub(crate) use write::{bound_text, write_family, write_sample, write_sample_in_seconds};
 
 /// Bytes of one line: labels at their limit with every character escaped, a value and a time.
@@ -44,6 +47,31 @@ impl Format {
     }
 }
 
+/// How much of a text is read. What goes beyond stands in the result by one, and the rest of the text is not looked at:
+/// a text of short lines takes many times its bytes once it is read.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Bounds {
+    pub(crate) streams: usize,
+    pub(crate) points: usize,
+}
+
+impl Bounds {
+    /// What one write holds.
+    pub(crate) const ONE_WRITE: Self = Self { streams: BATCH_STREAMS_MAX, points: BATCH_POINTS_MAX };
+    /// All of it.
+    pub(crate) const NONE: Self = Self { streams: usize::MAX, points: usize::MAX };
+}
+
+/// A text, and how it is to be read.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Exposed<'a> {
+    pub(crate) bytes: &'a [u8],
+    pub(crate) format: Format,
+    /// The time of points without one, and when the text came.
+    pub(crate) now_ms: i64,
+    pub(crate) bounds: Bounds,
+}
+
 /// A sample as it was read, before it is anybody's.
 #[derive(Debug)]
 pub(crate) struct Sample<'a> {
@@ -65,6 +93,8 @@ pub(crate) struct Parsed {
     pub(crate) refused_total: u64,
     /// How many points had no time of their own and took the default.
     pub(crate) without_time: u64,
+    /// What the metrics mean, and exemplars.
+    pub(crate) notes: Notes,
 }
 
 /// A line that was left out.
@@ -95,43 +125,45 @@ enum LineError {
     Labels(#[from] LabelError),
 }
 
-/// Reads a text. Points without a time take `default_time_ms`; `shape` may change a sample's labels, and says as
-/// which kind it is taken, or `None` for not at all.
-pub(crate) fn parse(
-    text: &[u8],
-    format: Format,
-    default_time_ms: i64,
-    shape: &mut dyn FnMut(&mut Sample<'_>) -> Option<Kind>,
-) -> Parsed {
+/// Reads a text. Points without a time take the time of its arrival; `shape` may change a sample's labels, and says
+/// as which kind it is taken, or `None` for not at all.
+pub(crate) fn parse(text: Exposed<'_>, shape: &mut dyn FnMut(&mut Sample<'_>) -> Option<Kind>) -> Parsed {
+    let Exposed { bytes, format, now_ms, bounds } = text;
     let mut reader = Reader {
         format,
-        default_time_ms,
+        now_ms,
         places: HashMap::new(),
         families: Families::default(),
         is_over: false,
+        points: 0,
         parsed: Parsed::default(),
     };
     let mut lines = 0;
-    for (index, line) in text.split(|&byte| byte == b'\n').enumerate() {
+    for (index, line) in bytes.split(|&byte| byte == b'\n').enumerate() {
         lines = index + 1;
         if let Err(error) = reader.take_line(line, shape) {
             reader.refuse(lines, &error);
+        }
+        if reader.parsed.streams.len() > bounds.streams || reader.points > bounds.points {
+            return reader.parsed;
         }
     }
     if format == Format::OpenMetrics && !reader.is_over {
         reader.refuse(lines, &LineError::NoEnd);
     }
+    reader.families.note(&mut reader.parsed.notes, now_ms);
     reader.parsed
 }
 
 struct Reader<'a> {
     format: Format,
-    default_time_ms: i64,
+    now_ms: i64,
     /// Where each series stands among `parsed.streams`.
     places: HashMap<(Labels, Kind), usize>,
     families: Families<'a>,
     /// Whether `# EOF` was read.
     is_over: bool,
+    points: usize,
     parsed: Parsed,
 }
 
@@ -153,17 +185,23 @@ impl<'a> Reader<'a> {
         }
         if let Some(comment) = line.strip_prefix('#') {
             self.is_over = self.format == Format::OpenMetrics && comment.trim() == "EOF";
-            return self.families.take_comment(comment);
+            return self.families.take_comment(comment, self.format);
         }
         let mut pairs = Vec::with_capacity(16);
-        let (value, own_time) = line::parse_sample(line, self.format, &mut pairs)?;
+        let said = line::parse_sample(line, self.format, &mut pairs)?;
         let name = pairs.iter().find(|(label, _)| label == METRIC_NAME).map_or("", |(_, name)| name.as_ref());
         let is_total = self.families.is_total(name);
         let mut sample = Sample { pairs, is_total };
         let Some(kind) = shape(&mut sample) else { return Ok(()) };
         let labels = Labels::new(sample.pairs)?;
-        self.parsed.without_time += u64::from(own_time.is_none());
-        self.push(labels, kind, Point::new(own_time.unwrap_or(self.default_time_ms), value));
+        self.parsed.without_time += u64::from(said.time_ms.is_none());
+        let point = Point::new(said.time_ms.unwrap_or(self.now_ms), said.value);
+        match said.exemplar {
+            Some(Ok(example)) => self.exemplify(&labels, point.time, example),
+            Some(Err(_)) => self.parsed.notes.refuse(),
+            None => {}
+        }
+        self.push(labels, kind, point);
         Ok(())
     }
 
@@ -171,10 +209,30 @@ impl<'a> Reader<'a> {
         let streams = &mut self.parsed.streams;
         let place = *self.places.entry((labels, kind)).or_insert_with_key(|(labels, kind)| {
             let stream = Stream { labels: labels.clone(), writer: Writer::NONE, kind: *kind };
-            streams.push(StreamPoints { stream, points: Vec::new() });
+            streams.push(StreamPoints { stream, points: Vec::with_capacity(1) });
             streams.len() - 1
         });
         streams[place].points.push(point);
+        self.points += 1;
+    }
+
+    /// An exemplar without a time of its own has its sample's.
+    fn exemplify(&mut self, labels: &Labels, sample_ms: i64, example: Example<'_>) {
+        let Example { pairs, value, time_ms } = example;
+        let mut own: Vec<_> =
+            pairs.into_iter().map(|(name, value)| (name.into_owned(), value.into_owned())).collect();
+        own.sort_unstable();
+        let is_twice = own.windows(2).any(|pair| pair[0].0 == pair[1].0);
+        if is_twice || own.iter().any(|(name, _)| name.is_empty() || name == METRIC_NAME) {
+            self.parsed.notes.refuse();
+            return;
+        }
+        self.parsed.notes.exemplify(Exemplar {
+            time_ms: time_ms.unwrap_or(sample_ms),
+            series: labels.series_id(),
+            value_bits: value.to_bits(),
+            labels: own,
+        });
     }
 
     fn refuse(&mut self, line: usize, error: &LineError) {

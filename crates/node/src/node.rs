@@ -51,7 +51,7 @@ pub async fn run(config: NodeConfig, log: LogFilter) -> anyhow::Result<()> {
     let mut membership_config = MembershipConfig::new(config.cluster.clone(), config.join.clone());
     membership_config.grace = config.gossip_grace.unwrap_or(membership_config.grace);
     let membership = Membership::spawn(membership_config, profile.clone(), link, gossip).await?;
-    let wiring = Wiring { replica, mesh: mesh.clone(), arrivals, membership };
+    let wiring = Wiring { replica, mesh: mesh.clone(), arrivals, membership, series_max: config.series_max };
     let (engine, mut task) = Engine::start(wiring, identity.node);
     let (stop, stopping) = watch::channel(false);
     let context = Context {
@@ -60,6 +60,7 @@ pub async fn run(config: NodeConfig, log: LogFilter) -> anyhow::Result<()> {
         refusals: Arc::new(Refusals::default()),
         scraped: Arc::default(),
         intake: Arc::new(Intake::default()),
+        buffers: Arc::default(),
         known: Arc::default(),
         mesh: mesh.clone(),
         turns: Turns::default(),
@@ -154,6 +155,7 @@ fn about(config: &NodeConfig, profile: Profile) -> About {
         data: config.data.clone(),
         snapshots: config.snapshots.clone(),
         retention: config.retention,
+        future: config.future,
         replica_label: config.replica_label.clone(),
         tokens: config.tokens.clone(),
     }

@@ -13,6 +13,7 @@
 mod labels;
 mod names;
 mod points;
+mod size;
 #[cfg(test)]
 mod tests;
 mod writers;
@@ -20,10 +21,13 @@ mod writers;
 use opentelemetry_proto::tonic::collector::metrics::v1::ExportMetricsServiceRequest;
 use opentelemetry_proto::tonic::metrics::v1::{Metric, ResourceMetrics, ScopeMetrics, metric};
 use shoal_model::StreamPoints;
+use shoal_model::limits::{BATCH_STREAMS_MAX, REQUEST_BYTES_MAX};
 
+use crate::admission::Oversize;
 use crate::engine::Notes;
 use labels::Target;
 use points::Points;
+pub(crate) use size::{judge_json, judge_protobuf};
 use writers::Source;
 
 /// What a request holds.
@@ -40,6 +44,10 @@ pub(crate) struct Translated {
     pub(crate) data_points: usize,
     /// Data points that cannot be translated.
     pub(crate) refused: Vec<Refused>,
+    /// Why no more was translated, if there is more than one write holds.
+    pub(crate) oversize: Option<Oversize>,
+    /// Bytes of all labels so far.
+    label_bytes: usize,
 }
 
 /// Data points that were left out.
@@ -53,10 +61,23 @@ pub(crate) struct Refused {
     pub(crate) reason: String,
 }
 
+/// Bytes of all labels of a request, spelled out for each series.
+const LABEL_BYTES_MAX: usize = 2 * REQUEST_BYTES_MAX;
+
 /// Numbers of parts that are no data point of the request.
 pub(crate) const NO_DATA_POINT: usize = usize::MAX;
 
 impl Translated {
+    /// Whether there is no room for another stream. A small message may stand for many.
+    fn is_full(&mut self) -> bool {
+        if self.parts.len() >= BATCH_STREAMS_MAX {
+            self.oversize = Some(Oversize::Streams(self.parts.len() + 1));
+        } else if self.label_bytes > LABEL_BYTES_MAX {
+            self.oversize = Some(Oversize::Labels(LABEL_BYTES_MAX));
+        }
+        self.oversize.is_some()
+    }
+
     fn refuse(&mut self, data_points: usize, word: &'static str, reason: String) {
         self.refused.push(Refused { data_points, word, reason });
     }

@@ -12,6 +12,7 @@
 mod claims;
 mod discovery;
 mod division;
+mod dns;
 mod fetch;
 mod handover;
 mod job;
@@ -29,7 +30,7 @@ use std::time::Duration;
 
 use shoal_model::{Labels, NodeId, stale};
 use shoal_replication::Readiness;
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{Semaphore, mpsc, watch};
 use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::{Instant, MissedTickBehavior};
 
@@ -41,7 +42,7 @@ use job::{Job, Source};
 use relabel::LabelMap;
 use target::{Target, TargetId, Targets};
 pub(crate) use turn::{Health, SharedHealth};
-use turn::{Order, Turn};
+use turn::{Order, TEXT_BYTES_MAX, Turn};
 
 /// How often the others are looked at.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
@@ -135,6 +136,8 @@ struct Scraping {
     made: Option<Vec<Made>>,
     division: Division,
     turns: HashMap<Arc<TargetId>, RunningTurn>,
+    /// Bytes of texts that may be in work.
+    room: Arc<Semaphore>,
     /// Turns that end by themselves.
     ending: JoinSet<()>,
 }
@@ -165,6 +168,7 @@ impl Scraping {
             found: BTreeMap::new(),
             made: None,
             turns: HashMap::new(),
+            room: Arc::new(Semaphore::new(TEXT_BYTES_MAX)),
             ending: JoinSet::new(),
         }
     }
@@ -332,6 +336,7 @@ impl Scraping {
             target: target.clone(),
             health: Arc::clone(&health),
             is_taken_over: self.division.is_taken_over(target),
+            room: Arc::clone(&self.room),
         };
         let task = tokio::spawn(turn.run(heard));
         let running = RunningTurn { target: target.clone(), orders, task, health };

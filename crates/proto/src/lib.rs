@@ -7,6 +7,7 @@
 //! - [`token`]: what one write stored, by name
 //! - [`header`]: names of metadata and HTTP headers
 //! - [`remote_write`]: Prometheus' write protocol, both versions, as columns
+//! - [`wire`]: protobuf's fields one by one, for what is to be read without building messages
 //!
 //! It judges form only: whether a point's value or time is acceptable is for the node that takes it.
 
@@ -15,6 +16,7 @@ pub mod convert;
 pub mod header;
 pub mod remote_write;
 pub mod token;
+pub mod wire;
 
 pub use acks::{Acks, ParseAcksError};
 pub use token::{ParseTokenError, Token};

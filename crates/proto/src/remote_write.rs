@@ -9,15 +9,16 @@ mod body;
 mod column;
 mod v1;
 mod v2;
-mod wire;
 
-pub use body::{unpack, unpacked_len};
+pub use body::{unpack, unpack_into, unpacked_len};
 pub use column::{Columns, ExemplarRow, MetadataRow, SeriesRow};
 pub use v1::{BadLabels, decode as decode_v1, labels};
 pub use v2::decode as decode_v2;
 
 use shoal_model::limits::{BATCH_POINTS_MAX, BATCH_STREAMS_MAX, REQUEST_BYTES_MAX};
 use thiserror::Error;
+
+use crate::wire::BadWire;
 
 /// Why bytes are no remote write request that can be taken: nothing of it was stored, and sending it again fails
 /// again.
@@ -31,7 +32,7 @@ pub enum Malformed {
     TooLong(usize),
     /// The protobuf message ends early, or its fields are of other types.
     #[error("the body is not the protobuf message that its content type names")]
-    Message,
+    Message(#[from] BadWire),
     /// A reference outside the request's table of symbols.
     #[error("the request refers to symbol {0}, which its table does not have")]
     Symbol(u32),

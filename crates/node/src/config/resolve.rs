@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use shoal_model::limits;
 use shoal_transport::ClusterKeys;
 
 use super::bytes::Bytes;
@@ -21,6 +22,11 @@ const CLUSTER: &str = "shoal";
 /// The default of `--totals`, in retentions.
 const TOTALS: u32 = 10;
 const RETENTION: Span = Span(Duration::from_secs(15 * 86_400));
+/// More than clocks without a time server drift apart.
+const FUTURE: Span = Span(limits::FUTURE_MAX);
+/// Nodes take an origin's points for old an hour and ten minutes after its end: what is left of that is for clocks that
+/// differ.
+const FUTURE_MAX: Duration = Duration::from_secs(1_800);
 const SELF_METRICS: Every = Every::Interval(Duration::from_secs(15));
 /// Longer than two checks of a load balancer that looks every two seconds, and than Kubernetes takes to tell its
 /// proxies that a pod ends; short enough to wait for at a keyboard.
@@ -28,6 +34,8 @@ const DRAIN: Every = Every::Interval(Duration::from_secs(5));
 /// Whoever stops a node for good waits no longer: systemd gives up after 90 s, Kubernetes after 30 s unless told.
 const DRAIN_MAX: Duration = Duration::from_secs(600);
 const JOURNAL: Bytes = Bytes(1 << 30);
+/// Three gigabytes of memory, about.
+const SERIES_MAX: usize = 10_000_000;
 /// More often costs more than the node's own work; more rarely, and its gauges drop out of answers.
 const SELF_METRICS_RANGE: std::ops::RangeInclusive<Duration> =
     Duration::from_secs(1)..=Duration::from_secs(300);
@@ -61,9 +69,11 @@ impl TypedNode {
             keys: keys(self.cluster_key.as_deref(), peer)?,
             tokens: tokens(self.token_file.as_deref(), self.open.unwrap_or(false), listen)?,
             retention: self.retention.unwrap_or(RETENTION).0,
+            future: future(self.future.unwrap_or(FUTURE))?,
             totals: self
                 .totals
                 .map_or(self.retention.unwrap_or(RETENTION).0.saturating_mul(TOTALS), |span| span.0),
+            series_max: self.series_max.unwrap_or(SERIES_MAX),
             replica_label: replica_label(self.replica_label)?,
             journal_bytes_max: self.journal.unwrap_or(JOURNAL).0,
             drain: drain(self.drain.unwrap_or(DRAIN))?,
@@ -122,6 +132,13 @@ fn name(flag: &'static str, name: String) -> Result<String, ConfigError> {
         return Err(value(flag, &name, "1 to 128 bytes without control characters are wanted"));
     }
     Ok(name)
+}
+
+fn future(Span(ahead): Span) -> Result<Duration, ConfigError> {
+    if ahead > FUTURE_MAX {
+        return Err(value("future", &format!("{ahead:?}"), "half an hour is the most"));
+    }
+    Ok(ahead)
 }
 
 fn replica_label(label: Option<String>) -> Result<Option<String>, ConfigError> {

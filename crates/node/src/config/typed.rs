@@ -67,10 +67,21 @@ pub(crate) struct TypedNode {
     /// How old a point may be when it arrives: 15d, 100y, 1h30m; longer costs disk [default: 15d]
     #[arg(long, value_name = "DURATION", env = "SHOAL_RETENTION", hide_env_values = true)]
     pub(crate) retention: Option<Span>,
+
+    /// How far ahead of this node's clock a point may be when it arrives, 30m at the most: what is further ahead is the
+    /// fault of a clock or a unit, and nothing takes it out again [default: 10m]
+    #[arg(long, value_name = "DURATION", env = "SHOAL_FUTURE", hide_env_values = true)]
+    pub(crate) future: Option<Span>,
+
     /// How long the last value of a counter that ended is kept, so that sums over it do not fall [default: 10
     /// times the retention]
     #[arg(long, value_name = "DURATION", env = "SHOAL_TOTALS", hide_env_values = true)]
     pub(crate) totals: Option<Span>,
+
+    /// Series, times their writers, that this node may hold before clients can begin no new ones; each takes about 300
+    /// bytes of memory [default: 10000000]
+    #[arg(long, value_name = "N", env = "SHOAL_SERIES_MAX", hide_env_values = true)]
+    pub(crate) series_max: Option<usize>,
 
     /// Label by which redundant Prometheus servers tell themselves apart in remote write: each is a writer of its
     /// own of one series, and the label is left out
@@ -155,7 +166,9 @@ impl TypedNode {
             token_file: self.token_file.or(other.token_file),
             open: self.open.or(other.open),
             retention: self.retention.or(other.retention),
+            future: self.future.or(other.future),
             totals: self.totals.or(other.totals),
+            series_max: self.series_max.or(other.series_max),
             replica_label: self.replica_label.or(other.replica_label),
             journal: self.journal.or(other.journal),
             snapshots: self.snapshots.or(other.snapshots),

@@ -7,7 +7,7 @@ use shoal_replication::Acks;
 
 use super::{Context, Door};
 use crate::admission::Admitted;
-use crate::engine::{WriteError, Written};
+use crate::engine::{Notes, UnfitStream, WriteError, Written};
 
 /// What became of the points.
 #[derive(Debug, Default)]
@@ -24,12 +24,24 @@ pub struct Gathered {
 pub async fn write(
     context: &Context,
     door: Door,
+    streams: Vec<StreamPoints>,
+) -> Result<Gathered, WriteError> {
+    write_noted(context, door, streams, Notes::default()).await
+}
+
+/// The same with what is told beside the points.
+pub async fn write_noted(
+    context: &Context,
+    door: Door,
     mut streams: Vec<StreamPoints>,
+    mut notes: Notes,
 ) -> Result<Gathered, WriteError> {
     let mut gathered = Gathered::default();
+    context.refusals.refuse(door, "exemplar", notes.admit(&context.about.rules()));
     while !streams.is_empty() {
         let rest = streams.split_off(fitting(&streams));
-        write_part(context, door, std::mem::replace(&mut streams, rest), &mut gathered).await?;
+        let (part, notes) = (std::mem::replace(&mut streams, rest), std::mem::take(&mut notes));
+        write_part(context, door, part, notes, &mut gathered).await?;
     }
     Ok(gathered)
 }
@@ -48,6 +60,7 @@ async fn write_part(
     context: &Context,
     door: Door,
     streams: Vec<StreamPoints>,
+    notes: Notes,
     gathered: &mut Gathered,
 ) -> Result<(), WriteError> {
     let points: usize = streams.iter().map(|part| part.points.len()).sum();
@@ -65,20 +78,21 @@ async fn write_part(
     }
     gathered.refused += refused.len() as u64;
     let sizes: Vec<_> = batch.streams.iter().map(|part| part.points.len() as u64).collect();
-    let Written { clashes, .. } = match context.engine.write(batch, Acks::Auto).await {
+    let Written { unfit, .. } = match context.engine.write_noted(batch, notes, Acks::Auto).await {
         Ok(written) => written,
         Err(error) => {
             context.refusals.refuse(door, "not_written", sizes.iter().sum());
             return Err(error);
         }
     };
-    let clashed: u64 = clashes.iter().filter_map(|clash| sizes.get(clash.stream)).sum();
-    context.refusals.refuse(door, "family", clashed);
-    gathered.refused += clashed;
-    if let Some(clash) = clashes.into_iter().next() {
-        gathered.reason.get_or_insert(clash.reason);
+    let mut accepted = sizes.iter().sum::<u64>();
+    for UnfitStream { stream, why } in unfit {
+        let points = sizes.get(stream).copied().unwrap_or_default();
+        context.refusals.refuse(door, why.word, points);
+        gathered.refused += points;
+        accepted -= points;
+        gathered.reason.get_or_insert(why.reason);
     }
-    let accepted = sizes.iter().sum::<u64>() - clashed;
     context.refusals.accept(door, accepted);
     gathered.accepted += accepted;
     Ok(())

@@ -6,7 +6,7 @@ use std::borrow::Cow;
 
 use axum::body::Bytes;
 use axum::extract::{Query, State};
-use axum::http::{HeaderMap, StatusCode};
+use axum::http::{HeaderMap, HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Json, Response};
 use serde_json::json;
 use shoal_model::Kind;
@@ -17,8 +17,8 @@ use shoal_replication::{Acks, Receipt, SubmitError};
 use super::refusals::Door;
 use super::{Context, http, push, wall_ms};
 use crate::admission::Admitted;
-use crate::engine::{WriteError, Written};
-use crate::exposition::{self, Format, Parsed, Sample};
+use crate::engine::{UnfitStream, WriteError, Written};
+use crate::exposition::{self, Bounds, Exposed, Format, Parsed, Sample};
 use crate::gzip;
 
 /// The parameter that says how a push is taken; all others are labels, as `?job=…&instance=…`.
@@ -37,13 +37,13 @@ pub(super) async fn import(
     }
     let text = match Text::of_request(&headers, body) {
         Ok(text) => text,
-        Err(bad) => return bad.into_response(),
+        Err(bad) => return bad.answer(&context),
     };
     let mut shape = |sample: &mut Sample<'_>| {
         add_absent(sample, &extra);
         Some(Kind::Sample)
     };
-    let parsed = exposition::parse(&text.bytes, text.format, wall_ms(), &mut shape);
+    let parsed = exposition::parse(text.exposed(wall_ms()), &mut shape);
     store(&context, parsed, text.acks).await
 }
 
@@ -78,6 +78,11 @@ impl Text {
         };
         Ok(Self { bytes, format: Format::of_content_type(of("content-type")), acks })
     }
+
+    /// What is read of it, by its arrival.
+    pub(super) fn exposed(&self, now_ms: i64) -> Exposed<'_> {
+        Exposed { bytes: &self.bytes, format: self.format, now_ms, bounds: Bounds::ONE_WRITE }
+    }
 }
 
 /// A request whose text is not even looked at. The sender's fault; nothing was stored.
@@ -91,37 +96,53 @@ pub(super) enum BadText {
     Encoding(String),
 }
 
-impl IntoResponse for BadText {
-    fn into_response(self) -> Response {
+impl BadText {
+    /// Counts it, and tells the sender.
+    pub(super) fn answer(&self, context: &Context) -> Response {
+        let word = match self {
+            BadText::Acks(_) => "header",
+            BadText::Gzip(_) | BadText::Encoding(_) => "encoding",
+        };
+        context.refusals.refuse(Door::Import, word, 1);
         http::error(StatusCode::BAD_REQUEST, "bad_data", &self.to_string())
     }
 }
 
 /// Writes what was read and replies with what became of it.
 pub(super) async fn store(context: &Context, parsed: Parsed, acks: Acks) -> Response {
+    let (rules, mut notes) = (context.about.rules(), parsed.notes);
     context.refusals.refuse(Door::Import, "syntax", parsed.refused_total);
+    context.refusals.refuse(Door::Import, "exemplar", notes.admit(&rules));
     let parts = parsed.streams.into_iter().enumerate().collect();
-    let Admitted { batch, refused, .. } = match context.about.rules().admit(parts) {
+    let Admitted { batch, refused, .. } = match rules.admit(parts) {
         Ok(admitted) => admitted,
-        Err(error) => return http::error(StatusCode::BAD_REQUEST, "bad_data", &error.to_string()),
+        Err(error) => {
+            context.refusals.refuse(Door::Import, "oversize", 1);
+            return http::error(StatusCode::BAD_REQUEST, "bad_data", &error.to_string());
+        }
     };
     refused.iter().for_each(|refused| context.refusals.refuse(Door::Import, refused.reason.word(), 1));
     let sizes: Vec<_> = batch.streams.iter().map(|part| part.points.len() as u64).collect();
-    let Written { receipt, clashes } = match context.engine.write(batch, acks).await {
+    let Written { receipt, unfit } = match context.engine.write_noted(batch, notes, acks).await {
         Ok(written) => written,
         Err(error) => return write_error(&error),
     };
-    let clashed = clashes.iter().filter_map(|clash| sizes.get(clash.stream)).sum::<u64>();
-    context.refusals.refuse(Door::Import, "family", clashed);
-    let accepted = sizes.iter().sum::<u64>() - clashed;
+    let mut accepted = sizes.iter().sum::<u64>();
+    for UnfitStream { stream, why } in &unfit {
+        let points = sizes.get(*stream).copied().unwrap_or_default();
+        context.refusals.refuse(Door::Import, why.word, points);
+        accepted -= points;
+    }
     context.refusals.accept(Door::Import, accepted);
     let syntax = parsed.refused.iter().map(|refused| format!("line {}: {}", refused.line, refused.reason));
     let reasons = syntax
         .chain(refused.iter().map(|refused| refused.reason.to_string()))
-        .chain(clashes.iter().map(|clash| clash.reason.clone()));
+        .chain(unfit.iter().map(|unfit| unfit.why.reason.clone()));
+    let written = sizes.iter().sum::<u64>();
     let outcome = Outcome {
         accepted,
-        refused: parsed.refused_total + refused.len() as u64 + clashed,
+        refused: parsed.refused_total + refused.len() as u64 + written - accepted,
+        is_full: written > 0 && accepted == 0 && unfit.iter().all(|unfit| unfit.why.word == "series_limit"),
         reasons: reasons.take(100).collect(),
     };
     let mut response = outcome.into_response();
@@ -143,10 +164,13 @@ pub(super) fn put_receipt(headers: &mut HeaderMap, receipt: Option<Receipt>) {
 struct Outcome {
     accepted: u64,
     refused: u64,
+    /// Whether nothing was stored, and only because there are too many streams.
+    is_full: bool,
     reasons: Vec<String>,
 }
 
-/// 204 if all was stored; else 400 with what was refused and why, since sending it again would not help.
+/// 204 if all was stored; else 400 with what was refused and why, since sending it again would not help. Where there is
+/// no room for anything new it may help later: 429.
 impl IntoResponse for Outcome {
     fn into_response(self) -> Response {
         if self.refused == 0 {
@@ -154,15 +178,24 @@ impl IntoResponse for Outcome {
         }
         let first = self.reasons.first().map(String::as_str).unwrap_or_default();
         let text = format!("{} refused, {} stored; the first reason: {first}", self.refused, self.accepted);
+        let (status, kind) = if self.is_full {
+            (StatusCode::TOO_MANY_REQUESTS, "too_many_requests")
+        } else {
+            (StatusCode::BAD_REQUEST, "bad_data")
+        };
         let body = json!({
             "status": "error",
-            "errorType": "bad_data",
+            "errorType": kind,
             "error": text,
             "accepted": self.accepted,
             "refused": self.refused,
             "reasons": self.reasons,
         });
-        (StatusCode::BAD_REQUEST, Json(body)).into_response()
+        let mut response = (status, Json(body)).into_response();
+        if self.is_full {
+            response.headers_mut().insert("retry-after", HeaderValue::from_static("1"));
+        }
+        response
     }
 }
 

@@ -15,8 +15,8 @@ use tonic::{Request, Response, Status, Streaming};
 use super::intake::Charge;
 use super::refusals::Door;
 use super::{Context, wall_ms};
-use crate::admission::Admitted;
-use crate::engine::{WriteError, Written};
+use crate::admission::{Admitted, Oversize};
+use crate::engine::{Unfit, UnfitStream, WriteError, Written};
 
 /// Refusals that one reply lists; all are counted.
 const LISTED_MAX: usize = 100;
@@ -81,27 +81,30 @@ async fn write(
 ) -> Result<v1::WriteReply, Status> {
     let v1::WriteRequest { streams, acks, idempotency_key } = message;
     let acks = acks_of(metadata, &acks)?;
+    let oversize = |error: Oversize| {
+        context.refusals.refuse(Door::Grpc, "oversize", 1);
+        Status::invalid_argument(error.to_string())
+    };
     if streams.len() > BATCH_STREAMS_MAX {
-        return Err(Status::invalid_argument(crate::admission::Oversize::Streams(streams.len()).to_string()));
+        return Err(oversize(Oversize::Streams(streams.len())));
     }
     let key = key_of(metadata, idempotency_key);
     let mut list = RefusalList::default();
     let parts = take_streams(streams, &key, &mut list, context);
-    let Admitted { batch, places, refused } =
-        context.about.rules().admit(parts).map_err(|error| Status::invalid_argument(error.to_string()))?;
+    let Admitted { batch, places, refused } = context.about.rules().admit(parts).map_err(oversize)?;
     for refused in &refused {
         context.refusals.refuse(Door::Grpc, refused.reason.word(), 1);
         list.point(refused.stream, refused.point, refused.reason.to_string());
     }
     let sizes: Vec<_> = batch.streams.iter().map(|part| part.points.len() as u64).collect();
-    let Written { receipt, clashes } =
+    let Written { receipt, unfit } =
         context.engine.write(batch, acks).await.map_err(|error| status(&error))?;
     let mut accepted: u64 = sizes.iter().sum();
-    for clash in &clashes {
-        let points = sizes.get(clash.stream).copied().unwrap_or_default();
+    for UnfitStream { stream, why } in &unfit {
+        let points = sizes.get(*stream).copied().unwrap_or_default();
         accepted -= points;
-        context.refusals.refuse(Door::Grpc, "family", points);
-        list.stream(places.get(clash.stream).copied().unwrap_or_default(), points, &clash.reason);
+        context.refusals.refuse(Door::Grpc, why.word, points);
+        list.stream(places.get(*stream).copied().unwrap_or_default(), points, why);
     }
     context.refusals.accept(Door::Grpc, accepted);
     let token = receipt.map(|receipt| Token { origin: receipt.frame.origin, seq: receipt.frame.seq });
@@ -148,8 +151,9 @@ impl RefusalList {
         self.add(points, || refusal.message(place));
     }
 
-    fn stream(&mut self, place: usize, points: u64, reason: &str) {
-        let reason = format!("streams[{place}].kind: {reason}");
+    fn stream(&mut self, place: usize, points: u64, why: &Unfit) {
+        let field = if why.word == "family" { "kind" } else { "labels" };
+        let reason = format!("streams[{place}].{field}: {}", why.reason);
         self.add(points, || v1::Refusal { stream: place as u32, point: 0, all_points: true, reason });
     }
 

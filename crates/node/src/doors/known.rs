@@ -25,10 +25,14 @@ struct Entry {
     place: u32,
 }
 
+/// The entries lie in the order in which they were first met, and senders repeat that order: where one was found, the
+/// next is likely behind it, and no table is looked into.
 #[derive(Default)]
 struct Places {
     revision: u64,
-    table: HashTable<Entry>,
+    entries: Vec<Entry>,
+    /// Where each entry lies.
+    table: HashTable<u32>,
 }
 
 /// The cache.
@@ -38,7 +42,11 @@ pub struct KnownSeries {
 }
 
 /// Look-ups of one moment.
-pub(super) struct Lookup<'a>(RwLockReadGuard<'a, Places>);
+pub(super) struct Lookup<'a> {
+    places: RwLockReadGuard<'a, Places>,
+    /// Where the next entry is expected.
+    next: usize,
+}
 
 impl Default for KnownSeries {
     fn default() -> Self {
@@ -54,7 +62,7 @@ impl KnownSeries {
 
     /// For looking up.
     pub(super) fn read(&self) -> Lookup<'_> {
-        Lookup(self.places.read().unwrap_or_else(PoisonError::into_inner))
+        Lookup { places: self.places.read().unwrap_or_else(PoisonError::into_inner), next: 0 }
     }
 
     /// Forgets what was found at another revision.
@@ -65,14 +73,34 @@ impl KnownSeries {
     /// Remembers places that were found at a revision of the catalogue. What was found at another one is forgotten.
     pub(super) fn remember(&self, revision: u64, streams: usize, found: impl Iterator<Item = (Key, u32)>) {
         let mut places = self.places.write().unwrap_or_else(PoisonError::into_inner);
-        if places.revision != revision || places.table.len() > 2 * streams + SPELLINGS_MAX {
+        if places.revision != revision || places.entries.len() > 2 * streams + SPELLINGS_MAX {
             *places = Places { revision, ..Places::default() };
         }
-        for (Key { slot, check }, place) in found {
-            let is_same = |entry: &Entry| entry.slot == slot && entry.check == check;
-            let entry = places.table.entry(slot, is_same, |entry| entry.slot);
-            entry.insert(Entry { slot, check, place });
+        found.for_each(|(key, place)| places.put(key, place));
+    }
+}
+
+impl Places {
+    fn find(&self, key: Key) -> Option<usize> {
+        let is_same = |index: &u32| self.entries.get(*index as usize).is_some_and(|entry| entry.is(key));
+        self.table.find(key.slot, is_same).map(|index| *index as usize)
+    }
+
+    fn put(&mut self, key: Key, place: u32) {
+        if let Some(entry) = self.find(key).and_then(|index| self.entries.get_mut(index)) {
+            entry.place = place;
+            return;
         }
+        let (index, Key { slot, check }) = (self.entries.len() as u32, key);
+        self.entries.push(Entry { slot, check, place });
+        let slot_of = |index: &u32| self.entries.get(*index as usize).map_or(0, |entry| entry.slot);
+        self.table.insert_unique(slot, index, slot_of);
+    }
+}
+
+impl Entry {
+    fn is(&self, key: Key) -> bool {
+        self.slot == key.slot && self.check == key.check
     }
 }
 
@@ -86,12 +114,16 @@ impl Key {
 impl Lookup<'_> {
     /// At which revision of the catalogue the places were found.
     pub(super) fn revision(&self) -> u64 {
-        self.0.revision
+        self.places.revision
     }
 
-    pub(super) fn place(&self, key: Key) -> Option<u32> {
-        let is_same = |entry: &Entry| entry.slot == key.slot && entry.check == key.check;
-        self.0.table.find(key.slot, is_same).map(|entry| entry.place)
+    /// The place of a series; quickest for the one that was met first after the last one asked for.
+    pub(super) fn place(&mut self, key: Key) -> Option<u32> {
+        if self.places.entries.get(self.next).is_none_or(|entry| !entry.is(key)) {
+            self.next = self.places.find(key)?;
+        }
+        self.next += 1;
+        self.places.entries.get(self.next - 1).map(|entry| entry.place)
     }
 }
 
@@ -113,12 +145,28 @@ mod tests {
     }
 
     #[test]
+    fn places_are_found_in_any_order() {
+        let known = KnownSeries::default();
+        let seed = known.seed(Writer::NONE);
+        let key = |n: u32| Key::new(seed, &n.to_le_bytes());
+        known.remember(0, 100, (0..100).map(|n| (key(n), n)));
+        known.remember(0, 100, (0..100).step_by(2).map(|n| (key(n), 1_000 + n)));
+        let expected = |n: u32| Some(if n.is_multiple_of(2) { 1_000 + n } else { n });
+        let mut lookup = known.read();
+        for n in (0..100).chain((0..100).rev()).chain([7, 7, 99, 0, 1, 2, 50]) {
+            assert_eq!(lookup.place(key(n)), expected(n), "{n}");
+        }
+        assert_eq!((lookup.place(key(100)), lookup.place(key(3))), (None, Some(3)));
+        assert_eq!(lookup.places.entries.len(), 100);
+    }
+
+    #[test]
     fn spellings_without_end_do_not_take_memory_without_end() {
         let known = KnownSeries::default();
         let seed = known.seed(Writer::NONE);
         for n in 0..3 * SPELLINGS_MAX as u64 {
             known.remember(0, 0, [(Key::new(seed, &n.to_le_bytes()), 1)].into_iter());
-            assert!(known.read().0.table.len() <= SPELLINGS_MAX + 1);
+            assert!(known.read().places.entries.len() <= SPELLINGS_MAX + 1);
         }
     }
 }

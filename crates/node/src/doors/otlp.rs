@@ -1,63 +1,25 @@
 //! OTLP metrics, by gRPC (`MetricsService/Export`) and by HTTP (`POST /v1/metrics`, protobuf or JSON). What cannot be
 //! taken is told by `partial_success`, which asks the sender not to send it again.
 
+mod grpc;
 mod http;
 
 use std::collections::BTreeSet;
 
-use opentelemetry_proto::tonic::collector::metrics::v1::metrics_service_server::{
-    MetricsService, MetricsServiceServer,
-};
 use opentelemetry_proto::tonic::collector::metrics::v1::{
     ExportMetricsPartialSuccess, ExportMetricsServiceRequest, ExportMetricsServiceResponse,
 };
-use shoal_model::limits::REQUEST_BYTES_MAX;
-use shoal_proto::{Token, header};
+use prost::Message;
 use shoal_replication::{Acks, Receipt};
-use tonic::codec::CompressionEncoding;
-use tonic::{Request, Response, Status};
 
+use super::Context;
 use super::refusals::Door;
-use super::{Context, ingest};
 use crate::admission::{Admitted, Oversize};
-use crate::engine::{WriteError, Written};
+use crate::engine::{UnfitStream, WriteError, Written};
 use crate::otlp::{self, NO_DATA_POINT, Translated};
 
+pub(super) use grpc::Otlp;
 pub(super) use http::export as export_http;
-
-/// The gRPC service.
-#[derive(Clone)]
-pub(super) struct Otlp(pub(super) Context);
-
-impl Otlp {
-    pub(super) fn server(self) -> MetricsServiceServer<Self> {
-        MetricsServiceServer::new(self)
-            .accept_compressed(CompressionEncoding::Gzip)
-            .max_decoding_message_size(REQUEST_BYTES_MAX)
-    }
-}
-
-#[tonic::async_trait]
-impl MetricsService for Otlp {
-    async fn export(
-        &self,
-        request: Request<ExportMetricsServiceRequest>,
-    ) -> Result<Response<ExportMetricsServiceResponse>, Status> {
-        let (metadata, _, message) = request.into_parts();
-        let acks = ingest::acks_of(&metadata, "")?;
-        let exported = export(&self.0, message, acks).await.map_err(|error| match error {
-            ExportError::Oversize(error) => Status::invalid_argument(error.to_string()),
-            ExportError::Write(error) => ingest::status(&error),
-        })?;
-        let mut response = Response::new(exported.response);
-        if let Some(Receipt { frame, copies }) = exported.receipt {
-            let token = Token { origin: frame.origin, seq: frame.seq };
-            ingest::put(response.metadata_mut(), header::TOKEN, &token.to_string());
-            ingest::put(response.metadata_mut(), header::COPIES, &copies.to_string());
-        }
-        Ok(response)
-    }
-}
 
 /// What an export came to.
 struct Exported {
@@ -97,21 +59,39 @@ impl Refused {
     }
 }
 
+/// The message of a request in protobuf, unless it is none or would take many times its bytes.
+fn decode(context: &Context, bytes: &[u8]) -> Result<ExportMetricsServiceRequest, String> {
+    let refuse = |word: &'static str, reason: String| {
+        context.refusals.refuse(Door::Otlp, word, 1);
+        reason
+    };
+    otlp::judge_protobuf(bytes).map_err(|error| refuse("oversize", error.to_string()))?;
+    ExportMetricsServiceRequest::decode(bytes)
+        .map_err(|error| refuse("syntax", format!("the body is no ExportMetricsServiceRequest: {error}")))
+}
+
 async fn export(
     context: &Context,
     request: ExportMetricsServiceRequest,
     acks: Acks,
 ) -> Result<Exported, ExportError> {
     let rules = context.about.rules();
-    let Translated { parts, bases, notes, data_points, refused: untranslated } =
+    let Translated { parts, bases, mut notes, data_points, refused: untranslated, oversize, .. } =
         otlp::translate(request, rules.now_ms);
+    if let Some(oversize) = oversize {
+        context.refusals.refuse(Door::Otlp, "oversize", data_points as u64);
+        return Err(oversize.into());
+    }
+    context.refusals.refuse(Door::Otlp, "exemplar", notes.admit(&rules));
     let mut refused = Refused::default();
     for otlp::Refused { data_points, word, reason } in untranslated {
         context.refusals.refuse(Door::Otlp, word, data_points as u64);
         refused.untranslated += data_points;
         refused.first_reason.get_or_insert(reason);
     }
-    let Admitted { mut batch, mut places, refused: unfit } = rules.admit(parts)?;
+    let Admitted { mut batch, mut places, refused: unfit } = rules.admit(parts).inspect_err(|_| {
+        context.refusals.refuse(Door::Otlp, "oversize", data_points as u64);
+    })?;
     for point in unfit {
         refused.note(context, point.stream, point.reason.word(), || point.reason.to_string());
     }
@@ -119,10 +99,10 @@ async fn export(
         batch.streams.push(base);
         places.push(place);
     }
-    let Written { receipt, clashes } = context.engine.write_noted(batch, notes, acks).await?;
-    for clash in clashes {
-        let place = places.get(clash.stream).copied().unwrap_or(NO_DATA_POINT);
-        refused.note(context, place, "family", || clash.reason);
+    let Written { receipt, unfit } = context.engine.write_noted(batch, notes, acks).await?;
+    for UnfitStream { stream, why } in unfit {
+        let place = places.get(stream).copied().unwrap_or(NO_DATA_POINT);
+        refused.note(context, place, why.word, || why.reason);
     }
     let rejected = refused.untranslated + refused.data_points.len();
     context.refusals.accept(Door::Otlp, data_points.saturating_sub(rejected) as u64);

@@ -17,14 +17,14 @@ use std::collections::HashSet;
 use axum::body::Bytes;
 use axum::extract::State;
 use axum::http::{HeaderMap, Method, StatusCode, Uri};
-use axum::response::{IntoResponse, Response};
+use axum::response::Response;
 use shoal_model::time::delta_time;
 use shoal_model::{Kind, Labels, StreamPoints, is_stale, stale};
 use shoal_proto::header;
 use shoal_replication::Acks;
 
 use super::import::{Text, store};
-use super::{Context, http, wall_ms};
+use super::{Context, Door, http, wall_ms};
 use crate::engine::{ReadError, Snapshot};
 use crate::exposition::{self, Parsed, Sample};
 use group::{BadGroup, Group, PUSH_TIME};
@@ -51,7 +51,7 @@ pub(super) async fn gateway(
 ) -> Response {
     let group = match Group::of_path(uri.path()) {
         Ok(group) => group,
-        Err(error) => return http::error(StatusCode::BAD_REQUEST, "bad_data", &error.to_string()),
+        Err(error) => return bad_group(&context, &error),
     };
     let (mut response, done) = match method {
         Method::DELETE => (end(&context, &group).await, StatusCode::ACCEPTED),
@@ -79,14 +79,19 @@ pub(super) async fn import(
     };
     match mode.and_then(|mode| Ok((mode, Group::new(labels)?))) {
         Ok((mode, group)) => push(&context, &group, mode, headers, body).await,
-        Err(error) => http::error(StatusCode::BAD_REQUEST, "bad_data", &error.to_string()),
+        Err(error) => bad_group(&context, &error),
     }
+}
+
+fn bad_group(context: &Context, error: &BadGroup) -> Response {
+    context.refusals.refuse(Door::Import, "group", 1);
+    http::error(StatusCode::BAD_REQUEST, "bad_data", &error.to_string())
 }
 
 async fn push(context: &Context, group: &Group, mode: Mode, headers: &HeaderMap, body: Bytes) -> Response {
     let text = match Text::of_request(headers, body) {
         Ok(text) => text,
-        Err(bad) => return bad.into_response(),
+        Err(bad) => return bad.answer(context),
     };
     let drawn: [u8; 16] = rand::random();
     let key = headers.get(header::IDEMPOTENCY_KEY).map_or(&drawn[..], |key| key.as_bytes());
@@ -143,7 +148,7 @@ fn read(group: &Group, mode: Mode, text: &Text, key: &[u8], now_ms: i64) -> Pars
         group.claim(sample);
         Some(if mode == Mode::Increment && sample.is_total { Kind::Delta } else { Kind::Sample })
     };
-    let mut parsed = exposition::parse(&text.bytes, text.format, now_ms, &mut shape);
+    let mut parsed = exposition::parse(text.exposed(now_ms), &mut shape);
     for part in &mut parsed.streams {
         part.stream.writer = group.pusher;
         if part.stream.kind == Kind::Delta {

@@ -61,6 +61,7 @@ pub(super) async fn write(
     tally.refused.iter().for_each(|(reason, points)| {
         context.refusals.refuse(Door::RemoteWrite, reason, *points);
     });
+    context.refusals.refuse(Door::RemoteWrite, "exemplar", tally.exemplars_refused);
     context.refusals.accept(Door::RemoteWrite, tally.samples);
     if asked.version == Version::V2 {
         let counts =
@@ -84,7 +85,7 @@ async fn take(context: &Context, asked: &Asked, charge: &Charge, body: &[u8], ta
     if !charge.arrive(length) {
         return import::write_error(&SubmitError::Busy.into());
     }
-    let unpacked = match remote_write::unpack(body) {
+    let unpacked = match context.buffers.unpack(body) {
         Ok(unpacked) => unpacked,
         Err(malformed) => return refuse(malformed),
     };
@@ -111,7 +112,11 @@ fn stored(receipt: Option<Receipt>, tally: &Tally) -> Response {
         Some(reason) => {
             let refused: u64 = tally.refused.values().sum();
             let text = format!("{refused} refused, {} stored; the first reason: {reason}", tally.samples);
-            http::error(StatusCode::BAD_REQUEST, "bad_data", &text)
+            if tally.is_full() {
+                http::error(StatusCode::TOO_MANY_REQUESTS, "too_many_requests", &text)
+            } else {
+                http::error(StatusCode::BAD_REQUEST, "bad_data", &text)
+            }
         }
     };
     import::put_receipt(response.headers_mut(), receipt);

@@ -52,7 +52,7 @@ pub async fn serve(
         .map_err(io::Error::other)?;
     let services = Routes::new(Ingest(context.clone()).server())
         .add_service(QueryServer::new(Query(context.clone())))
-        .add_service(Otlp(context.clone()).server())
+        .add_service(Otlp(context.clone()))
         .add_service(ClusterServer::new(Cluster(context.clone())))
         .add_service(health)
         .add_service(reflection);

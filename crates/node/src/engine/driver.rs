@@ -14,9 +14,10 @@ use shoal_transport::{Arrival, Mesh};
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::{Instant, sleep_until};
 
+use super::pacing::Pacing;
 use super::{
-    Command, FamilyClash, Meter, Placed, ReadError, Records, Snapshot, Status, TOKEN_WAIT, TakeSnapshotError,
-    Wiring, WriteError, WriteReply, Written, phase,
+    Command, Meter, Placed, ReadError, Records, Snapshot, Status, TOKEN_WAIT, TakeSnapshotError, Unfit,
+    UnfitStream, Wiring, WriteError, WriteReply, Written, phase,
 };
 use crate::doors::wall_ms;
 
@@ -40,8 +41,10 @@ struct Driver {
     replica: Replica,
     mesh: Mesh,
     meter: Arc<Meter>,
+    series_max: usize,
+    pacing: Pacing,
     began: Instant,
-    writes: HashMap<Ticket, (Vec<FamilyClash>, WriteReply)>,
+    writes: HashMap<Ticket, (Vec<UnfitStream>, WriteReply)>,
     synced: mpsc::Sender<(SyncJob, io::Result<()>)>,
     done: mpsc::Sender<Done>,
     readiness: watch::Sender<Readiness>,
@@ -58,7 +61,7 @@ pub(super) async fn run(
     readiness: watch::Sender<Readiness>,
     meter: Arc<Meter>,
 ) -> anyhow::Result<()> {
-    let Wiring { replica, mesh, mut arrivals, membership } = wiring;
+    let Wiring { replica, mesh, mut arrivals, membership, series_max } = wiring;
     let (synced, mut syncs) = mpsc::channel(1);
     let (done, mut jobs) = mpsc::channel(JOBS_MAX);
     let mut views = membership.views();
@@ -71,6 +74,8 @@ pub(super) async fn run(
         replica,
         mesh,
         meter,
+        series_max,
+        pacing: Pacing::default(),
         began: Instant::now(),
         writes: HashMap::new(),
         synced,
@@ -84,11 +89,13 @@ pub(super) async fn run(
     let (mut commands, mut messages) = (Vec::new(), Vec::new());
     driver.carry_out()?;
     loop {
-        let timer = driver.began + driver.replica.poll_timeout(driver.now());
+        let timeout = driver.replica.poll_timeout(driver.now());
+        let timer = driver.began + driver.pacing.held_until().map_or(timeout, |held| held.min(timeout));
         // Whichever is ready may go first: neither peers nor clients can keep the others waiting.
         tokio::select! {
             Some((job, result)) = syncs.recv() => {
                 let now = driver.now();
+                driver.pacing.note_ended(now);
                 driver.replica.handle_synced(now, &job, result);
             }
             Some(done) = jobs.recv() => {
@@ -150,7 +157,10 @@ impl Driver {
             };
             self.mesh.send(transmit.address, class, transmit.message);
         }
-        if let Some(job) = self.replica.poll_sync() {
+        if self.pacing.may_begin(now)
+            && let Some(job) = self.replica.poll_sync()
+        {
+            self.pacing.note_begun(now);
             let (synced, meter) = (self.synced.clone(), self.meter.clone());
             tokio::task::spawn_blocking(move || {
                 let began = std::time::Instant::now();
@@ -180,8 +190,8 @@ impl Driver {
     fn note(&mut self, event: Event) -> anyhow::Result<()> {
         match event {
             Event::Written { ticket, result } => {
-                if let Some((clashes, reply)) = self.writes.remove(&ticket) {
-                    let written = result.map(|receipt| Written { receipt: Some(receipt), clashes });
+                if let Some((unfit, reply)) = self.writes.remove(&ticket) {
+                    let written = result.map(|receipt| Written { receipt: Some(receipt), unfit });
                     let _ = reply.send(written.map_err(WriteError::from));
                 }
             }
@@ -252,14 +262,14 @@ impl Driver {
     }
 
     fn write(&mut self, mut batch: Batch, notes: &Records, acks: Acks, reply: WriteReply) {
-        let clashes = self.take_out_clashes(&mut batch);
+        let unfit = self.take_out_unfit(&mut batch);
         if batch.streams.is_empty() && notes.is_empty() {
-            drop(reply.send(Ok(Written { receipt: None, clashes })));
+            drop(reply.send(Ok(Written { receipt: None, unfit })));
             return;
         }
         let now = self.now();
         match self.replica.submit_noted(now, &batch, &records(notes), acks) {
-            Ok(ticket) => drop(self.writes.insert(ticket, (clashes, reply))),
+            Ok(ticket) => self.await_copies(ticket, unfit, reply),
             Err(error) => drop(reply.send(Err(error.into()))),
         }
     }
@@ -279,9 +289,14 @@ impl Driver {
         }
         let now = self.now();
         match self.replica.submit_known(now, known, &records(notes), acks) {
-            Ok(ticket) => drop(self.writes.insert(ticket, (Vec::new(), reply))),
+            Ok(ticket) => self.await_copies(ticket, Vec::new(), reply),
             Err(error) => drop(reply.send(Err(error.into()))),
         }
+    }
+
+    fn await_copies(&mut self, ticket: Ticket, unfit: Vec<UnfitStream>, reply: WriteReply) {
+        self.pacing.note_write();
+        self.writes.insert(ticket, (unfit, reply));
     }
 
     fn place(&mut self, streams: &[Stream]) -> Result<Placed, WriteError> {
@@ -289,9 +304,10 @@ impl Driver {
         self.replica.check_in_service(now)?;
         let mut places = Vec::with_capacity(streams.len());
         for stream in streams {
-            places.push(match self.replica.store().other_family(stream) {
+            let family = self.replica.store().other_family(stream).map(|family| clash(stream, family));
+            places.push(match family.or_else(|| self.beyond_room(stream, 0)) {
                 None => Ok(self.replica.place(stream)),
-                Some(family) => Err(clash(stream, family)),
+                Some(unfit) => Err(unfit),
             });
         }
         let store = self.replica.store();
@@ -299,24 +315,39 @@ impl Driver {
         Ok(Placed { revision, places, streams })
     }
 
-    /// Refuses streams whose series is of another family here; two nodes that choose differently before they
-    /// meet show both.
-    fn take_out_clashes(&self, batch: &mut Batch) -> Vec<FamilyClash> {
-        let mut clashes = Vec::new();
-        let mut place = 0;
+    /// Refuses streams whose series is of another family here (two nodes that choose differently before they meet
+    /// show both), and new ones where there are too many.
+    fn take_out_unfit(&self, batch: &mut Batch) -> Vec<UnfitStream> {
+        let mut unfit = Vec::new();
+        let (mut place, mut kept) = (0, 0);
         let mut in_batch = HashMap::new();
         batch.streams.retain(|part| {
             let kind = part.stream.kind;
             let first = *in_batch.entry(part.stream.labels.series_id()).or_insert(kind.family());
             let other = (first != kind.family()).then_some(first);
             let family = other.or_else(|| self.replica.store().other_family(&part.stream));
-            clashes.extend(
-                family.map(|family| FamilyClash { stream: place, reason: clash(&part.stream, family) }),
-            );
+            let family = family.map(|family| clash(&part.stream, family));
+            let why = family.or_else(|| self.beyond_room(&part.stream, kept));
+            let fits = why.is_none();
+            unfit.extend(why.map(|why| UnfitStream { stream: place, why }));
             place += 1;
-            family.is_none()
+            kept += usize::from(fits);
+            fits
         });
-        clashes
+        unfit
+    }
+
+    /// Why a stream cannot be begun beside `others` that may be new too, if there are too many. What other nodes took
+    /// is taken here all the same.
+    fn beyond_room(&self, stream: &Stream, others: usize) -> Option<Unfit> {
+        let store = self.replica.store();
+        let is_full = store.stream_count() + others >= self.series_max;
+        if !is_full || store.catalogue().read().place(&stream.id()).is_some() {
+            return None;
+        }
+        let reason =
+            format!("series {} is new, and --series-max {} are there", stream.labels, self.series_max);
+        Some(Unfit { word: "series_limit", reason })
     }
 
     /// Answers the questions whose writes have arrived, or whose time is over.
@@ -409,6 +440,7 @@ fn records(notes: &Records) -> Vec<Record<'_>> {
     notes.iter().map(|(tag, body)| Record { tag: *tag, body }).collect()
 }
 
-fn clash(stream: &Stream, family: Family) -> String {
-    format!("series {} is a {family} here and cannot be a {} too", stream.labels, stream.kind)
+fn clash(stream: &Stream, family: Family) -> Unfit {
+    let reason = format!("series {} is a {family} here and cannot be a {} too", stream.labels, stream.kind);
+    Unfit { word: "family", reason }
 }

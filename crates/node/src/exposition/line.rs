@@ -6,7 +6,7 @@
 //! ```
 //!
 //! The time is in milliseconds in Prometheus' text and in seconds in OpenMetrics, where an exemplar may follow
-//! (`# {label="value"} value [time]`), which is passed over.
+//! (`# {label="value"} value [time]`).
 
 use std::borrow::Cow;
 
@@ -40,14 +40,33 @@ pub(super) enum SyntaxError {
     BadSeconds(String),
     #[error("{0:?} is left over after the timestamp")]
     LeftOver(String),
+    #[error("an exemplar has labels in braces")]
+    NoExemplar,
 }
 
-/// Reads a trimmed line, adds its labels (the metric name as `__name__`) to `pairs` and gives value and time.
+/// What a line says of its series.
+#[derive(Debug, PartialEq)]
+pub(super) struct Said<'a> {
+    pub(super) value: f64,
+    pub(super) time_ms: Option<i64>,
+    /// What follows a `#`, read or not: a bad exemplar does not spoil the sample.
+    pub(super) exemplar: Option<Result<Example<'a>, SyntaxError>>,
+}
+
+/// An exemplar as it stands in a line.
+#[derive(Debug, PartialEq)]
+pub(super) struct Example<'a> {
+    pub(super) pairs: Vec<Pair<'a>>,
+    pub(super) value: f64,
+    pub(super) time_ms: Option<i64>,
+}
+
+/// Reads a trimmed line, adds its labels (the metric name as `__name__`) to `pairs` and gives the rest.
 pub(super) fn parse_sample<'a>(
     line: &'a str,
     format: Format,
     pairs: &mut Vec<Pair<'a>>,
-) -> Result<(f64, Option<i64>), SyntaxError> {
+) -> Result<Said<'a>, SyntaxError> {
     let mut cursor = Cursor { rest: line };
     let name = cursor.word(Bare::Metric);
     if !name.is_empty() {
@@ -60,17 +79,49 @@ pub(super) fn parse_sample<'a>(
     if !pairs.iter().any(|(label, _)| label == METRIC_NAME) {
         return Err(SyntaxError::NoName);
     }
-    let mut words = cursor.rest.split([' ', '\t']).filter(|word| !word.is_empty());
-    let value = parse_value(words.next().unwrap_or_default())?;
-    let begins_exemplar = |word: &&str| format == Format::OpenMetrics && word.starts_with('#');
-    let (time, left) = match words.next() {
-        Some(word) if !begins_exemplar(&word) => (Some(parse_time(word, format)?), words.next()),
-        other => (None, other),
-    };
-    match left {
-        Some(word) if !begins_exemplar(&word) => Err(SyntaxError::LeftOver(shorten(word))),
-        _ => Ok((value, time)),
+    let value = parse_value(cursor.number())?;
+    let begins_exemplar = |cursor: &Cursor<'_>| format == Format::OpenMetrics && cursor.rest.starts_with('#');
+    let time_ms = cursor.time(format, begins_exemplar)?;
+    let exemplar = begins_exemplar(&cursor).then(|| cursor.exemplar(format));
+    if exemplar.is_none() && !cursor.rest.is_empty() {
+        return Err(SyntaxError::LeftOver(shorten(cursor.number())));
     }
+    Ok(Said { value, time_ms, exemplar })
+}
+
+/// The name that a comment on a family begins with, and what it says of it.
+pub(super) fn family_name(text: &str) -> (Cow<'_, str>, &str) {
+    let mut cursor = Cursor { rest: text };
+    cursor.skip_blanks();
+    if cursor.take('"')
+        && let Ok(name) = cursor.quoted()
+    {
+        return (name, cursor.rest.trim_start_matches([' ', '\t']));
+    }
+    let text = text.trim_start_matches([' ', '\t']);
+    let (name, rest) = text.split_once([' ', '\t']).unwrap_or((text, ""));
+    (Cow::Borrowed(name), rest.trim_start_matches([' ', '\t']))
+}
+
+/// A help text as it is meant. OpenMetrics escapes quotation marks too.
+pub(super) fn unescaped(text: &str, format: Format) -> Cow<'_, str> {
+    if !text.contains('\\') {
+        return Cow::Borrowed(text);
+    }
+    let (mut meant, mut chars) = (String::with_capacity(text.len()), text.chars());
+    while let Some(char) = chars.next() {
+        match if char == '\\' { chars.clone().next() } else { None } {
+            Some('n') => meant.push('\n'),
+            Some('\\') => meant.push('\\'),
+            Some('"') if format == Format::OpenMetrics => meant.push('"'),
+            _ => {
+                meant.push(char);
+                continue;
+            }
+        }
+        chars.next();
+    }
+    Cow::Owned(meant)
 }
 
 fn parse_value(word: &str) -> Result<f64, SyntaxError> {
@@ -103,6 +154,45 @@ struct Cursor<'a> {
 }
 
 impl<'a> Cursor<'a> {
+    /// The time that may follow a value, unless something else begins here.
+    fn time(
+        &mut self,
+        format: Format,
+        begins_other: impl Fn(&Self) -> bool,
+    ) -> Result<Option<i64>, SyntaxError> {
+        if self.rest.is_empty() || begins_other(self) {
+            return Ok(None);
+        }
+        parse_time(self.number(), format).map(Some)
+    }
+
+    /// What follows a sample behind a `#`.
+    fn exemplar(&mut self, format: Format) -> Result<Example<'a>, SyntaxError> {
+        self.take('#');
+        self.skip_blanks();
+        let mut pairs = Vec::new();
+        if !self.take('{') {
+            return Err(SyntaxError::NoExemplar);
+        }
+        self.labels(&mut pairs)?;
+        let value = parse_value(self.number())?;
+        let time_ms = self.time(format, |_| false)?;
+        if !self.rest.is_empty() {
+            return Err(SyntaxError::LeftOver(shorten(self.rest)));
+        }
+        Ok(Example { pairs, value, time_ms })
+    }
+
+    /// A word up to the next blank, and past the blanks behind it.
+    fn number(&mut self) -> &'a str {
+        self.skip_blanks();
+        let end = self.rest.find([' ', '\t']).unwrap_or(self.rest.len());
+        let (word, rest) = self.rest.split_at(end);
+        self.rest = rest;
+        self.skip_blanks();
+        word
+    }
+
     /// The labels up to and with the closing brace.
     fn labels(&mut self, pairs: &mut Vec<Pair<'a>>) -> Result<(), SyntaxError> {
         loop {

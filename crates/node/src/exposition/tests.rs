@@ -10,7 +10,11 @@ fn read(text: &str) -> Parsed {
 }
 
 fn read_bytes(text: &[u8], format: Format) -> Parsed {
-    parse(text, format, NOW, &mut |_| Some(Kind::Sample))
+    parse(exposed(text, format), &mut |_| Some(Kind::Sample))
+}
+
+fn exposed(bytes: &[u8], format: Format) -> Exposed<'_> {
+    Exposed { bytes, format, now_ms: NOW, bounds: Bounds::NONE }
 }
 
 /// The one point of a text of one line.
@@ -130,7 +134,7 @@ fn a_sample_becomes_what_its_reader_says() {
     let text = "# TYPE a counter\na_total 1\na_created 5\n# TYPE h histogram\nh_bucket{le=\"1\"} 1\nh_sum 1\n\
         # TYPE s summary\ns{quantile=\"0.5\"} 1\ns_count 1\n# TYPE g gauge\ng 1 7\nx 1\n";
     let mut seen = Vec::new();
-    let parsed = parse(text.as_bytes(), Format::Text, NOW, &mut |sample| {
+    let parsed = parse(exposed(text.as_bytes(), Format::Text), &mut |sample| {
         seen.push((sample.pairs[0].1.to_string(), sample.is_total));
         sample.pairs.push(("job".into(), "j".into()));
         sample.is_total.then_some(Kind::Counter)
@@ -153,6 +157,72 @@ fn openmetrics_has_seconds_exemplars_and_an_end() {
     assert_eq!(reasons, [r#""x" is no timestamp in seconds"#, "the text goes on after # EOF"]);
     assert!(refused("a 1\n")[0].reason.contains("ends without # EOF"));
     assert!(refused("a 1 1e300\n# EOF\n")[0].reason.contains("no timestamp in seconds"));
+}
+
+#[test]
+fn an_exemplar_belongs_to_its_series_and_a_bad_one_spoils_nothing_else() {
+    let read = |line: &str| {
+        let parsed = read_bytes(format!("{line}\n# EOF\n").as_bytes(), Format::OpenMetrics);
+        assert_eq!((parsed.streams.len(), parsed.refused_total), (1, 0), "{line}");
+        let rules = crate::admission::Rules {
+            now_ms: NOW,
+            retention: std::time::Duration::from_secs(60),
+            future: std::time::Duration::from_secs(60),
+        };
+        let mut notes = parsed.notes;
+        let refused = notes.admit(&rules);
+        (notes.exemplars().to_vec(), refused, parsed.streams[0].stream.labels.series_id())
+    };
+    let check = |line: &str, labels: &[(&str, &str)], value: f64, time_ms: i64| {
+        let (exemplars, refused, series) = read(line);
+        let labels = labels.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+        let expected = Exemplar { time_ms, series, value_bits: value.to_bits(), labels };
+        assert_eq!((exemplars, refused), (vec![expected], 0), "{line}");
+    };
+    check("a_total{x=\"1\"} 1 # {trace_id=\"a # b\"} 0.5 1.25", &[("trace_id", "a # b")], 0.5, 1_250);
+    check("a_total 1 # {z=\"1\",y=\"2\"} 2", &[("y", "2"), ("z", "1")], 2.0, NOW);
+    check("a_total 1 0.5 # {} 2", &[], 2.0, 500);
+    for bad in [
+        "#",
+        "# {",
+        "# {a=\"1\"}",
+        "# {a=\"1\"} x",
+        "# {a=\"1\"} 1 x",
+        "# {a=\"1\"} 1 1 1",
+        "# {a=\"1\",a=\"2\"} 1",
+        "# {\"name\"} 1",
+        "# {a=\"1\"} 1 9999",
+    ] {
+        let (exemplars, refused, _) = read(&format!("a_total 1 {bad}"));
+        assert_eq!((exemplars.len(), refused), (0, 1), "{bad}");
+    }
+}
+
+#[test]
+fn comments_say_what_families_mean() {
+    let text = "# HELP a What\\n a \\\\is.\n# TYPE a counter\n# UNIT a seconds\n# HELP \"b c\" Dots.\n#TYPE d histogram\n# x y z\n";
+    let mut expected = Notes::default();
+    expected.describe("a", 1, "What\n a \\is.", "seconds", NOW);
+    expected.describe("b c", 0, "Dots.", "", NOW);
+    expected.describe("d", 3, "", "", NOW);
+    assert_eq!(read(text).notes, expected);
+    let quoted = "# HELP a \\\"x\\\"\n# EOF\n";
+    let mut expected = Notes::default();
+    expected.describe("a", 0, "\"x\"", "", NOW);
+    assert_eq!(read_bytes(quoted.as_bytes(), Format::OpenMetrics).notes, expected);
+}
+
+#[test]
+fn no_more_is_read_than_asked_for() {
+    let bounded = |text: &str, streams: usize, points: usize| {
+        let bounds = Bounds { streams, points };
+        let text = Exposed { bounds, ..exposed(text.as_bytes(), Format::Text) };
+        let parsed = parse(text, &mut |_| Some(Kind::Sample));
+        (parsed.streams.len(), parsed.streams.iter().map(|part| part.points.len()).sum::<usize>())
+    };
+    assert_eq!(bounded("a 1\nb 1\nc 1\nd 1\n", 2, 10), (3, 3));
+    assert_eq!(bounded("a 1\na 2\nb 1\na 3\na 4\n", 10, 3), (2, 4));
+    assert_eq!(bounded("a 1\na 2\nb 1\n", 2, 3), (2, 3));
 }
 
 #[test]

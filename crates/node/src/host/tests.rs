@@ -8,7 +8,7 @@ use procfs::MountEntry;
 use shoal_model::Kind;
 
 use super::*;
-use crate::exposition::{self, Format};
+use crate::exposition::{self, Bounds, Exposed, Format};
 use crate::figures::render;
 
 fn all(figures: &[Figure], family: &str) -> Vec<f64> {
@@ -46,7 +46,9 @@ fn no_two_figures_share_family_and_labels() {
 #[test]
 fn all_figures_are_read_back_from_their_text() {
     let figures = gather();
-    let parsed = exposition::parse(render(&figures).as_bytes(), Format::Text, 0, &mut |_| Some(Kind::Sample));
+    let text = render(&figures);
+    let text = Exposed { bytes: text.as_bytes(), format: Format::Text, now_ms: 0, bounds: Bounds::NONE };
+    let parsed = exposition::parse(text, &mut |_| Some(Kind::Sample));
     assert_eq!((parsed.streams.len(), parsed.refused), (figures.len(), Vec::new()));
 }
 

@@ -75,7 +75,8 @@ fn pairs<'a>(attributes: impl IntoIterator<Item = &'a KeyValue>) -> Pairs {
     let mut pairs = Pairs::new();
     for attribute in sorted {
         let (name, value) = (names::label(&attribute.key), attribute_text(attribute));
-        pairs.entry(name).and_modify(|first| *first = format!("{first};{value}")).or_insert(value);
+        let with = |first: &mut String| first.extend([";", value.as_str()]);
+        pairs.entry(name).and_modify(with).or_insert_with(|| value.clone());
     }
     pairs
 }

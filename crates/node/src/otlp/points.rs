@@ -30,6 +30,20 @@ struct Axis {
     is_base: bool,
 }
 
+/// Why a data point is not kept.
+enum Unfit {
+    /// Its labels name no series.
+    Labels(LabelError),
+    /// There is no room for it, and the request is refused whole.
+    Oversize,
+}
+
+impl From<LabelError> for Unfit {
+    fn from(error: LabelError) -> Self {
+        Self::Labels(error)
+    }
+}
+
 /// A data point's times and flags.
 #[derive(Clone, Copy)]
 struct When {
@@ -62,7 +76,7 @@ impl Points<'_> {
                 time: when.time_ms(),
                 is_base: false,
             };
-            self.put_or_refuse(place, |points| points.put(place, axis, name, &pairs, None, value).map(drop));
+            self.put_or_refuse(|points| points.put(place, axis, name, &pairs, None, value).map(drop));
         }
     }
 
@@ -79,7 +93,7 @@ impl Points<'_> {
                 _ => Err("a sum without temporality"),
             };
             let pairs = self.target.labels(&point.attributes);
-            self.put_total(place, axis, when, |points, axis| {
+            self.put_total(axis, when, |points, axis| {
                 let labels = points.put(place, axis, name, &pairs, None, value)?;
                 points.exemplify(&labels, &point.exemplars, |_| true);
                 Ok(())
@@ -109,9 +123,7 @@ impl Points<'_> {
             }
             let axis = self.axis(when, temporality);
             let pairs = self.target.labels(&point.attributes);
-            self.put_total(place, axis, when, |points, axis| {
-                points.buckets(place, axis, name, &pairs, &point)
-            });
+            self.put_total(axis, when, |points, axis| points.buckets(place, axis, name, &pairs, &point));
         }
     }
 
@@ -131,7 +143,7 @@ impl Points<'_> {
             let place = self.begin(when);
             let axis = self.axis(when, AggregationTemporality::Cumulative);
             let pairs = self.target.labels(&attributes);
-            self.put_total(place, axis, when, |points, axis| {
+            self.put_total(axis, when, |points, axis| {
                 points.put(place, axis, &format!("{name}_count"), &pairs, None, count as f64)?;
                 points.put(place, axis, &format!("{name}_sum"), &pairs, None, sum)?;
                 let level =
@@ -153,11 +165,11 @@ impl Points<'_> {
         name: &str,
         pairs: &Pairs,
         point: &HistogramDataPoint,
-    ) -> Result<(), LabelError> {
+    ) -> Result<(), Unfit> {
         let bucket = format!("{name}_bucket");
         let (mut below, mut above) = (0, f64::NEG_INFINITY);
         for (bound, count) in point.explicit_bounds.iter().zip(&point.bucket_counts) {
-            below += count;
+            below = u64::saturating_add(below, *count);
             let le = Some(("le", &*bound.to_string()));
             let labels = self.put(place, axis, &bucket, pairs, le, below as f64)?;
             self.exemplify(&labels, &point.exemplars, |value| above < value && value <= *bound);
@@ -207,25 +219,26 @@ impl Points<'_> {
     /// Puts a total, unless the data point says that there is none: a total needs no word of its end.
     fn put_total(
         &mut self,
-        place: usize,
         axis: Result<Axis, &'static str>,
         when: When,
-        put: impl FnOnce(&mut Self, Axis) -> Result<(), LabelError>,
+        put: impl FnOnce(&mut Self, Axis) -> Result<(), Unfit>,
     ) {
         match axis {
             Err(reason) => self.out.refuse(1, "temporality", format!("{reason} is not kept")),
             Ok(_) if when.has_no_value() => {}
-            Ok(axis) => self.put_or_refuse(place, |points| put(points, axis)),
+            Ok(axis) => self.put_or_refuse(|points| put(points, axis)),
         }
     }
 
     /// A data point is kept whole or not at all.
-    fn put_or_refuse(&mut self, place: usize, put: impl FnOnce(&mut Self) -> Result<(), LabelError>) {
+    fn put_or_refuse(&mut self, put: impl FnOnce(&mut Self) -> Result<(), Unfit>) {
+        let (parts, bases) = (self.out.parts.len(), self.out.bases.len());
         if let Err(error) = put(self) {
-            let is_other = |(number, _): &(usize, StreamPoints)| *number != place;
-            self.out.parts.retain(is_other);
-            self.out.bases.retain(is_other);
-            self.out.refuse(1, "labels", error.to_string());
+            self.out.parts.truncate(parts);
+            self.out.bases.truncate(bases);
+            if let Unfit::Labels(error) = error {
+                self.out.refuse(1, "labels", error.to_string());
+            }
         }
     }
 
@@ -237,9 +250,13 @@ impl Points<'_> {
         pairs: &Pairs,
         extra: Option<(&str, &str)>,
         value: f64,
-    ) -> Result<Labels, LabelError> {
+    ) -> Result<Labels, Unfit> {
+        if self.out.is_full() {
+            return Err(Unfit::Oversize);
+        }
         let Axis { kind, writer, time, is_base } = axis;
         let labels = series(name, pairs, extra)?;
+        self.out.label_bytes += labels.canonical().len();
         if is_base && kind == Kind::Counter && value != 0.0 {
             // Counted before anyone looked, maybe by a writer that is known already: it is taken off again.
             let time = delta_time(time, time, b"base").unwrap_or(time);

@@ -11,6 +11,8 @@ use opentelemetry_proto::tonic::metrics::v1::{
     NumberDataPoint, Sum, Summary, SummaryDataPoint,
 };
 use opentelemetry_proto::tonic::resource::v1::Resource;
+use proptest::prelude::*;
+use prost::Message;
 use shoal_model::{Kind, Point, is_stale, time};
 
 use super::{translate as translate_at, *};
@@ -223,4 +225,68 @@ fn json_is_read_as_the_protocol_writes_it() {
     let expected =
         [(r#"hits_total{job="shop",n="3"}"#.to_owned(), vec![(Kind::Counter, Point::new(2, 7.0))])];
     assert_eq!(points(&translated), expected.into());
+}
+
+#[test]
+fn one_data_point_cannot_stand_for_more_than_a_write_holds() {
+    let histogram = |buckets: usize, attributes: Vec<KeyValue>| {
+        let point = HistogramDataPoint {
+            attributes,
+            time_unix_nano: SECOND,
+            start_time_unix_nano: 1,
+            count: u64::MAX,
+            bucket_counts: vec![u64::MAX; buckets + 1],
+            explicit_bounds: (0..buckets).map(|bound| bound as f64).collect(),
+            ..HistogramDataPoint::default()
+        };
+        let aggregation_temporality = Temporality::Cumulative.into();
+        let data = metric::Data::Histogram(Histogram { data_points: vec![point], aggregation_temporality });
+        translate(request("h", "", data))
+    };
+    let many = histogram(BATCH_STREAMS_MAX, Vec::new());
+    assert_eq!(many.oversize, Some(Oversize::Streams(BATCH_STREAMS_MAX + 1)));
+    let long = histogram(10_000, vec![attribute("long", &"x".repeat(15_000))]);
+    assert_eq!(long.oversize, Some(Oversize::Labels(LABEL_BYTES_MAX)));
+    let fits = histogram(100, vec![attribute("long", &"x".repeat(15_000))]);
+    assert_eq!((fits.oversize, fits.refused.len()), (None, 0));
+    assert_eq!(points(&fits).len(), 102, "100 bounds, +Inf and the count");
+}
+
+/// Any message at all: fields by number with small values, nested.
+fn wire(depth: u32) -> BoxedStrategy<Vec<u8>> {
+    let leaf = prop_oneof![
+        (1_u8..16, any::<u8>()).prop_map(|(number, value)| vec![number << 3, value & 0x7f]),
+        (1_u8..16, any::<u64>())
+            .prop_map(|(number, value)| { [&[number << 3 | 1][..], &value.to_le_bytes()].concat() }),
+        prop::collection::vec(any::<u8>(), 0..4),
+    ];
+    if depth == 0 {
+        return leaf.boxed();
+    }
+    let inner = (1_u8..13, prop::collection::vec(wire(depth - 1), 0..4)).prop_map(|(number, parts)| {
+        let inner = parts.concat();
+        let mut out = vec![number << 3 | 2];
+        prost::encoding::encode_varint(inner.len() as u64, &mut out);
+        [out, inner].concat()
+    });
+    prop_oneof![leaf, inner].boxed()
+}
+
+proptest! {
+    #[test]
+    fn hostile_messages_do_not_panic(parts in prop::collection::vec(wire(6), 0..6), path in 0_usize..5) {
+        let mut bytes = parts.concat();
+        // Far enough in that there is something to translate.
+        for number in [1, 2, 2, 9].into_iter().take(path).rev() {
+            let mut out = vec![number << 3 | 2];
+            prost::encoding::encode_varint(bytes.len() as u64, &mut out);
+            bytes = [out, bytes].concat();
+        }
+        let _ = judge_protobuf(&bytes);
+        if let Ok(message) = ExportMetricsServiceRequest::decode(&*bytes) {
+            let translated = translate(message);
+            let refused: usize = translated.refused.iter().map(|refused| refused.data_points).sum();
+            prop_assert!(refused <= translated.data_points);
+        }
+    }
 }

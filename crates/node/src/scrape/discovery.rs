@@ -10,6 +10,7 @@ use axum::http::{HeaderMap, HeaderValue, Uri, header};
 use shoal_model::limits::REQUEST_BYTES_MAX;
 use tokio::sync::mpsc;
 
+use super::dns::{Host, LookupError, Records, Resolver};
 use super::fetch::{FetchError, Fetcher};
 use super::job::Source;
 use super::typed::{DnsType, TypedGroup};
@@ -31,7 +32,9 @@ pub(super) enum SourceError {
     #[error("{0}: no list of groups of targets: {1}")]
     Form(Uri, serde_json::Error),
     #[error("{0}: {1}")]
-    Dns(String, std::io::Error),
+    Addresses(String, std::io::Error),
+    #[error("{0}: {1}")]
+    Records(String, LookupError),
 }
 
 /// What a source says, whenever that changes.
@@ -139,17 +142,46 @@ fn marked(mut groups: Vec<TypedGroup>, label: &str, value: &str) -> Vec<TypedGro
 async fn resolve(names: &[String], kind: DnsType, port: u16) -> Result<Vec<TypedGroup>, SourceError> {
     let mut groups = Vec::new();
     for name in names {
-        let found = tokio::net::lookup_host((name.as_str(), port)).await;
-        let found = found.map_err(|error| SourceError::Dns(name.clone(), error))?;
-        let fits = |address: &IpAddr| address.is_ipv6() == (kind == DnsType::Aaaa);
-        let mut targets: Vec<_> =
-            found.filter(|address| fits(&address.ip())).map(|address| address.to_string()).collect();
-        targets.sort();
-        targets.dedup();
-        let labels = BTreeMap::from([("__meta_dns_name".to_owned(), name.clone())]);
-        groups.push(TypedGroup { targets, labels });
+        match kind {
+            DnsType::A => groups.push(addresses(name, port, IpAddr::is_ipv4).await?),
+            DnsType::Aaaa => groups.push(addresses(name, port, IpAddr::is_ipv6).await?),
+            DnsType::Srv => groups.extend(hosts(name, Records::Srv, port).await?),
+            DnsType::Mx => groups.extend(hosts(name, Records::Mx, port).await?),
+        }
     }
     Ok(groups)
+}
+
+async fn addresses(name: &str, port: u16, fits: fn(&IpAddr) -> bool) -> Result<TypedGroup, SourceError> {
+    let found = tokio::net::lookup_host((name, port)).await;
+    let found = found.map_err(|error| SourceError::Addresses(name.to_owned(), error))?;
+    let mut targets: Vec<_> =
+        found.filter(|address| fits(&address.ip())).map(|address| address.to_string()).collect();
+    targets.sort();
+    targets.dedup();
+    let labels = BTreeMap::from([("__meta_dns_name".to_owned(), name.to_owned())]);
+    Ok(TypedGroup { targets, labels })
+}
+
+async fn hosts(name: &str, records: Records, port: u16) -> Result<Vec<TypedGroup>, SourceError> {
+    let wrong = |error| SourceError::Records(name.to_owned(), error);
+    let found = Resolver::of_system().map_err(wrong)?.hosts(name, records).await.map_err(wrong)?;
+    Ok(found.into_iter().map(|host| group_of(name, host, port)).collect())
+}
+
+/// A host is a group of its own: each has other labels. Names in labels end in a dot, as Prometheus has them.
+fn group_of(name: &str, host: Host, port: u16) -> TypedGroup {
+    let target = format!("{}:{}", host.name, host.port.unwrap_or(port));
+    let labels = match host.port {
+        Some(port) => vec![
+            ("__meta_dns_srv_record_target", format!("{}.", host.name)),
+            ("__meta_dns_srv_record_port", port.to_string()),
+        ],
+        None => vec![("__meta_dns_mx_record_target", format!("{}.", host.name))],
+    };
+    let labels = labels.into_iter().chain([("__meta_dns_name", name.to_owned())]);
+    let labels = labels.map(|(label, value)| (label.to_owned(), value)).collect();
+    TypedGroup { targets: vec![target], labels }
 }
 
 #[cfg(test)]
@@ -181,5 +213,19 @@ mod tests {
         let groups = resolve(&["localhost".to_owned()], DnsType::A, 9100).await.unwrap();
         assert_eq!(groups[0].targets, ["127.0.0.1:9100"]);
         assert_eq!(groups[0].labels["__meta_dns_name"], "localhost");
+    }
+
+    #[test]
+    fn a_host_of_a_record_is_a_target_with_its_labels() {
+        let check = |port: Option<u16>, target: &str, labels: &[(&str, &str)]| {
+            let group = group_of("_app._tcp.example", Host { name: "a.example".to_owned(), port }, 25);
+            assert_eq!(group.targets, [target]);
+            let all = labels.iter().chain(&[("__meta_dns_name", "_app._tcp.example")]);
+            let all = all.map(|(label, value)| ((*label).to_owned(), (*value).to_owned())).collect();
+            assert_eq!(group.labels, all);
+        };
+        let srv = [("__meta_dns_srv_record_target", "a.example."), ("__meta_dns_srv_record_port", "9100")];
+        check(Some(9100), "a.example:9100", &srv);
+        check(None, "a.example:25", &[("__meta_dns_mx_record_target", "a.example.")]);
     }
 }

@@ -11,8 +11,8 @@ use shoal_model::limits::REQUEST_BYTES_MAX;
 use super::fetch::{Credentials, Fetcher, TlsError};
 use super::relabel::{Rule, RuleError, TypedRule};
 use super::typed::{
-    DnsType, Scheme, TypedAuthorization, TypedBasic, TypedFile, TypedGlobal, TypedGroup, TypedHttpSource,
-    TypedJob,
+    DnsType, Scheme, Secret, TypedAccess, TypedAuthorization, TypedBasic, TypedFile, TypedGlobal, TypedGroup,
+    TypedHttpSource, TypedJob,
 };
 
 const INTERVAL: Duration = Duration::from_secs(60);
@@ -47,10 +47,8 @@ pub(crate) enum BadJob {
     Url(String),
     #[error("only one of basic_auth, authorization and bearer_token can be")]
     Credentials,
-    #[error("records of type A and AAAA need a port")]
+    #[error("records of type A, AAAA and MX need a port")]
     DnsPort,
-    #[error("records of type SRV are not asked for here: use type A or AAAA with a port")]
-    DnsType,
     #[error(transparent)]
     Rule(RuleError),
     #[error(transparent)]
@@ -122,7 +120,7 @@ pub(super) fn parse(text: &str, path: &Path) -> Result<Vec<Arc<Job>>, ScrapeConf
     jobs.collect()
 }
 
-fn job(typed: TypedJob, global: &TypedGlobal, folder: &Path) -> Result<Job, BadJob> {
+fn job(mut typed: TypedJob, global: &TypedGlobal, folder: &Path) -> Result<Job, BadJob> {
     let fingerprint = blake3::hash(format!("{global:?}{typed:?}").as_bytes()).to_hex()[..16].to_owned();
     let interval = typed.scrape_interval.or(global.scrape_interval).map_or(INTERVAL, |span| span.0);
     let timeout = match typed.scrape_timeout.or(global.scrape_timeout) {
@@ -130,15 +128,7 @@ fn job(typed: TypedJob, global: &TypedGlobal, folder: &Path) -> Result<Job, BadJ
         timeout => timeout.map_or(TIMEOUT, |span| span.0).min(interval),
     };
     let limits = limits(&typed, global);
-    let credentials = credentials(
-        typed.basic_auth,
-        typed.authorization,
-        typed.bearer_token,
-        typed.bearer_token_file,
-        folder,
-    )?;
-    let follows = typed.follow_redirects.unwrap_or(true);
-    let fetcher = Fetcher::new(&typed.tls_config, folder, credentials, follows).map_err(BadJob::Tls)?;
+    let fetcher = fetcher(typed.take_access(), folder)?;
     let mut sources = vec![Source::Static(typed.static_configs)];
     let files = typed.file_sd_configs.into_iter().flat_map(|source| source.files);
     let files: Vec<_> = files.map(|file| folder.join(file)).collect();
@@ -150,10 +140,10 @@ fn job(typed: TypedJob, global: &TypedGlobal, folder: &Path) -> Result<Job, BadJ
     }
     for source in typed.dns_sd_configs {
         let every = source.refresh_interval.map_or(DNS_REFRESH, |span| span.0);
-        if source.kind == DnsType::Srv {
-            return Err(BadJob::DnsType);
-        }
-        let port = source.port.ok_or(BadJob::DnsPort)?;
+        let port = match source.kind {
+            DnsType::Srv => 0,
+            DnsType::A | DnsType::Aaaa | DnsType::Mx => source.port.ok_or(BadJob::DnsPort)?,
+        };
         sources.push(Source::Dns { names: source.names, kind: source.kind, port, every });
     }
     Ok(Job {
@@ -196,29 +186,28 @@ fn limits(job: &TypedJob, global: &TypedGlobal) -> Limits {
     }
 }
 
-fn http_source(typed: TypedHttpSource, folder: &Path) -> Result<Source, BadJob> {
+fn http_source(mut typed: TypedHttpSource, folder: &Path) -> Result<Source, BadJob> {
     let url: Uri = typed.url.parse().map_err(|_| BadJob::Url(typed.url.clone()))?;
     if !matches!(url.scheme_str(), Some("http" | "https")) || url.authority().is_none() {
         return Err(BadJob::Url(typed.url));
     }
-    let credentials = credentials(
-        typed.basic_auth,
-        typed.authorization,
-        typed.bearer_token,
-        typed.bearer_token_file,
-        folder,
-    )?;
-    let follows = typed.follow_redirects.unwrap_or(true);
-    let fetcher = Fetcher::new(&typed.tls_config, folder, credentials, follows).map_err(BadJob::Tls)?;
+    let fetcher = fetcher(typed.take_access(), folder)?;
     let every = typed.refresh_interval.map_or(HTTP_REFRESH, |span| span.0);
     Ok(Source::Http { url, every, fetcher: Box::new(fetcher) })
+}
+
+/// Who asks, and how.
+fn fetcher(access: TypedAccess, folder: &Path) -> Result<Fetcher, BadJob> {
+    let TypedAccess { basic_auth, authorization, bearer_token, bearer_token_file, tls, follow_redirects } =
+        access;
+    let credentials = credentials(basic_auth, authorization, (bearer_token, bearer_token_file), folder)?;
+    Fetcher::new(&tls, folder, credentials, follow_redirects).map_err(BadJob::Tls)
 }
 
 fn credentials(
     basic: Option<TypedBasic>,
     authorization: Option<TypedAuthorization>,
-    token: Option<super::typed::Secret>,
-    token_file: Option<String>,
+    (token, token_file): (Option<Secret>, Option<String>),
     folder: &Path,
 ) -> Result<Option<Credentials>, BadJob> {
     let bearer = token.is_some() || token_file.is_some();
@@ -247,6 +236,7 @@ fn credentials(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
 
     fn check(text: &str) -> Result<Vec<Arc<Job>>, String> {
         parse(text, Path::new("/etc/prometheus.yml")).map_err(|error| error.to_string())
@@ -306,8 +296,9 @@ scrape_configs:
             ("kubernetes_sd_configs: []", "unknown field `kubernetes_sd_configs`"),
             ("scrape_timeout: 2m", "job \"j\": scrape_timeout is longer"),
             ("scrape_interval: 10", "a duration is written like"),
-            ("dns_sd_configs: [{names: [x]}]", "type SRV"),
+            ("dns_sd_configs: [{names: [x], type: TXT}]", "unknown variant `TXT`"),
             ("dns_sd_configs: [{names: [x], type: A}]", "need a port"),
+            ("dns_sd_configs: [{names: [x], type: MX}]", "need a port"),
             ("http_sd_configs: [{url: 'sd/x'}]", "no address of a server"),
             ("relabel_configs: [{regex: '('}]", "relabelling"),
             ("{basic_auth: {}, bearer_token: x}", ""),
@@ -324,5 +315,18 @@ scrape_configs:
     fn no_log_shows_a_secret() {
         let text = "scrape_configs: [{job_name: a, basic_auth: {username: u, password: hidden}}]";
         assert!(!format!("{:?}", check(text).unwrap()).contains("hidden"));
+    }
+
+    /// Words of the file's own, so that some of it is understood.
+    const WORDS: &str = "(scrape_configs|global|job_name|j|: |\n|\n- |\n  |\\[|\\]|\\{|\\}|, |static_configs|targets|labels|\
+        relabel_configs|regex|action|drop|replace|scrape_interval|15s|tls_config|&a|\\*a|<<|\"|'|#|0|-1|1e9|null|true|é)";
+
+    proptest! {
+        #[test]
+        fn hostile_files_do_not_panic(words in prop::collection::vec(WORDS, 0..40), bytes: Vec<u8>) {
+            let _ = check(&words.concat());
+            let _ = check(&format!("scrape_configs:\n- job_name: j\n  {}", words.concat()));
+            let _ = check(&String::from_utf8_lossy(&bytes));
+        }
     }
 }

@@ -5,16 +5,18 @@
 //! name, and the lens of samples shows one of them at a time: nothing is doubled and nothing needs to end.
 
 use std::borrow::Cow;
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::time::Duration;
 
 use shoal_model::{Kind, Labels, Point, Stream, StreamPoints, Writer, stale};
+use shoal_store::Exemplar;
 
 use super::fetch::Fetched;
 use super::job::Limits;
 use super::relabel::{LabelMap, relabel};
 use super::target::Target;
-use crate::exposition::{self, Format, Sample};
+use crate::engine::Notes;
+use crate::exposition::{self, Bounds, Exposed, Format, Sample};
 
 /// Put before a label of the target's text that its own labels take, as Prometheus does.
 const EXPORTED: &str = "exported_";
@@ -39,6 +41,8 @@ pub(super) enum BadScrape {
 pub(super) struct Scraped {
     /// All that is to be written.
     pub(super) streams: Vec<StreamPoints>,
+    /// What the metrics mean, and the exemplars that the last scrape did not have.
+    pub(super) notes: Notes,
     /// Lines that were refused.
     pub(super) refused: u64,
     /// The first of them and why.
@@ -49,6 +53,8 @@ pub(super) struct Scraped {
 pub(super) struct Sampling {
     writer: Writer,
     previous: HashSet<Labels>,
+    /// The exemplars of the last scrape, without the times that they had from it.
+    exemplars: BTreeSet<Exemplar>,
 }
 
 #[derive(Default)]
@@ -61,7 +67,7 @@ struct Counts {
 impl Sampling {
     /// Nothing was scraped yet.
     pub(super) fn new(writer: Writer) -> Self {
-        Self { writer, previous: HashSet::new() }
+        Self { writer, previous: HashSet::new(), exemplars: BTreeSet::new() }
     }
 
     /// Takes in what the target said at `now_ms`.
@@ -76,13 +82,17 @@ impl Sampling {
         let format = Format::of_content_type(&fetched.content_type);
         let (mut counts, mut bad) = (Counts::default(), None);
         let mut shape = |sample: &mut Sample<'_>| {
+            if bad.is_some() {
+                return None;
+            }
             counts.scraped += 1;
             shape(target, sample)?;
             counts.kept += 1;
             bad = bad.take().or_else(|| over(&job.limits, sample, counts.kept));
             Some(Kind::Sample)
         };
-        let parsed = exposition::parse(&fetched.bytes, format, now_ms, &mut shape);
+        let text = Exposed { bytes: &fetched.bytes, format, now_ms, bounds: Bounds::NONE };
+        let mut parsed = exposition::parse(text, &mut shape);
         if let Some(bad) = bad {
             return Err(bad);
         }
@@ -91,6 +101,7 @@ impl Sampling {
             return Err(BadScrape::Nothing(first.line, first.reason.clone()));
         }
         let reason = first.map(|first| format!("line {}: {}", first.line, first.reason));
+        self.leave_out_known(&mut parsed.notes, now_ms);
         let mut streams = parsed.streams;
         let mut present = HashSet::with_capacity(streams.len());
         for part in &mut streams {
@@ -109,7 +120,20 @@ impl Sampling {
         self.end_all_but(&present, now_ms, &mut streams);
         self.previous = present;
         self.report(target, now_ms, Some(&counts), took, &mut streams);
-        Ok(Scraped { streams, refused: parsed.refused_total, reason })
+        Ok(Scraped { streams, notes: parsed.notes, refused: parsed.refused_total, reason })
+    }
+
+    /// A target shows the same exemplar scrape after scrape, until it has another.
+    fn leave_out_known(&mut self, notes: &mut Notes, now_ms: i64) {
+        let mut present = BTreeSet::new();
+        notes.retain_exemplars(|exemplar| {
+            let mut timeless = exemplar.clone();
+            timeless.time_ms = if exemplar.time_ms == now_ms { 0 } else { exemplar.time_ms };
+            let is_new = !self.exemplars.contains(&timeless);
+            present.insert(timeless);
+            is_new
+        });
+        self.exemplars = present;
     }
 
     /// The target gave nothing at `now_ms`: its series end, and `up` is 0.
@@ -302,6 +326,29 @@ mod tests {
             [r#"a{instance="h:1",job="j"} stale 3"#, r#"up{instance="h:1",job="j"} 0 3"#,]
         );
         assert_eq!(shown(&sampling.end(&target, 4)), [r#"up{instance="h:1",job="j"} stale 4"#]);
+    }
+
+    #[test]
+    fn an_exemplar_is_told_once_as_long_as_the_target_shows_it() {
+        let mut sampling = Sampling::new(Writer::NONE);
+        let target = target("");
+        let mut take = |exemplar: &str, now_ms| {
+            let text = format!("a_total 1 # {{t=\"{exemplar}\"}} 1\nb_total 1 # {{t=\"b\"}} 1 0.5\n# EOF\n");
+            let content_type = "application/openmetrics-text".to_owned();
+            let fetched = Fetched { bytes: text.into(), content_type };
+            let scraped = sampling.take(&target, &fetched, now_ms, Duration::ZERO).unwrap();
+            scraped
+                .notes
+                .exemplars()
+                .iter()
+                .map(|one| (one.labels[0].1.clone(), one.time_ms))
+                .collect::<Vec<_>>()
+        };
+        let told = |trace: &str, time_ms| (trace.to_owned(), time_ms);
+        assert_eq!(take("a", 1), [told("a", 1), told("b", 500)]);
+        assert_eq!(take("a", 2), []);
+        assert_eq!(take("c", 3), [told("c", 3)]);
+        assert_eq!(take("a", 4), [told("a", 4)]);
     }
 
     #[test]

@@ -4,20 +4,26 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use axum::http::{HeaderMap, HeaderName, HeaderValue, header};
+use shoal_model::limits::REQUEST_BYTES_MAX;
 use shoal_model::{StreamPoints, Writer};
-use tokio::sync::watch;
+use tokio::sync::{Semaphore, watch};
 use tokio::time::Instant;
 
 use super::division::offset;
 use super::handover::is_scraped_elsewhere;
-use super::sampling::Sampling;
+use super::sampling::{Sampling, Scraped};
 use super::target::Target;
 use crate::doors::{Context, Door, gathered, wall_ms};
+use crate::engine::Notes;
 
 /// What is understood, OpenMetrics first for its times and types.
 const ACCEPT: &str =
     "application/openmetrics-text;version=1.0.0;q=0.6,text/plain;version=0.0.4;q=0.5,*/*;q=0.1";
 const TIMEOUT: HeaderName = HeaderName::from_static("x-prometheus-scrape-timeout-seconds");
+
+/// Bytes of texts that are in work at once, from when they are read until they are written: once read, a text takes
+/// some times its bytes. Four of the largest requests' worth, as much as one scrape may bring.
+pub(super) const TEXT_BYTES_MAX: usize = 4 * REQUEST_BYTES_MAX;
 
 /// Whether to go on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -52,6 +58,8 @@ pub(super) struct Turn {
     pub(super) health: SharedHealth,
     /// Whether another node has scraped it until now: then the first scrape is at once.
     pub(super) is_taken_over: bool,
+    /// Room for texts in work.
+    pub(super) room: Arc<Semaphore>,
 }
 
 impl Turn {
@@ -69,7 +77,7 @@ impl Turn {
                         || order == Order::GiveUp && is_scraped_elsewhere(&self.context, &self.target).await;
                     if changed.is_ok() && ends {
                         let ended = sampling.end(&self.target, wall_ms().max(last_ms.saturating_add(1)));
-                        self.write(ended).await;
+                        self.write(ended, Notes::default()).await;
                     }
                     if changed.is_err() || order != Order::Scrape {
                         return;
@@ -103,19 +111,22 @@ impl Turn {
             Ok(Err(error)) => Err(error.to_string()),
             Err(_) => Err(format!("no answer within {:?}", target.timeout)),
         };
+        let bytes = answer.as_ref().map_or(0, |fetched| fetched.bytes.len()).min(TEXT_BYTES_MAX);
+        // It is never closed.
+        let _room = self.room.acquire_many(bytes as u32).await;
         let taken = answer.and_then(|fetched| {
             // A large text takes long to read.
             let taken = tokio::task::block_in_place(|| sampling.take(target, &fetched, now_ms, took));
             taken.map_err(|bad| bad.to_string())
         });
-        let (streams, error, is_up) = match taken {
-            Ok(scraped) => {
-                self.context.refusals.refuse(Door::Scrape, "syntax", scraped.refused);
-                (scraped.streams, scraped.reason, true)
+        let (streams, notes, error, is_up) = match taken {
+            Ok(Scraped { streams, notes, refused, reason }) => {
+                self.context.refusals.refuse(Door::Scrape, "syntax", refused);
+                (streams, notes, reason, true)
             }
-            Err(error) => (sampling.fail(target, now_ms, took), Some(error), false),
+            Err(error) => (sampling.fail(target, now_ms, took), Notes::default(), Some(error), false),
         };
-        let written = self.write(streams).await;
+        let written = self.write(streams, notes).await;
         let health = Health { scraped_ms: Some(now_ms), took, error: error.or(written), is_up };
         *self.health.lock().unwrap_or_else(PoisonError::into_inner) = health;
     }
@@ -134,8 +145,8 @@ impl Turn {
     }
 
     /// Writes, and gives the reason why something was not.
-    async fn write(&self, streams: Vec<StreamPoints>) -> Option<String> {
-        match gathered::write(&self.context, Door::Scrape, streams).await {
+    async fn write(&self, streams: Vec<StreamPoints>, notes: Notes) -> Option<String> {
+        match gathered::write_noted(&self.context, Door::Scrape, streams, notes).await {
             Ok(gathered) => gathered.reason,
             Err(error) => {
                 tracing::debug!(url = self.target.id.url, %error, "a scrape was not written");

@@ -76,12 +76,12 @@ pub(super) struct TypedJob {
     pub(super) label_name_length_limit: Option<usize>,
     pub(super) label_value_length_limit: Option<usize>,
     pub(super) target_limit: Option<usize>,
-    pub(super) basic_auth: Option<TypedBasic>,
-    pub(super) authorization: Option<TypedAuthorization>,
-    pub(super) bearer_token: Option<Secret>,
-    pub(super) bearer_token_file: Option<String>,
-    pub(super) tls_config: TypedTls,
-    pub(super) follow_redirects: Option<bool>,
+    basic_auth: Option<TypedBasic>,
+    authorization: Option<TypedAuthorization>,
+    bearer_token: Option<Secret>,
+    bearer_token_file: Option<String>,
+    tls_config: TypedTls,
+    follow_redirects: Option<bool>,
     enable_http2: Passed,
     enable_compression: Passed,
     scrape_protocols: Passed,
@@ -129,17 +129,55 @@ pub(super) struct TypedHttpSource {
     #[serde(default)]
     pub(super) refresh_interval: Option<Span>,
     #[serde(default)]
+    basic_auth: Option<TypedBasic>,
+    #[serde(default)]
+    authorization: Option<TypedAuthorization>,
+    #[serde(default)]
+    bearer_token: Option<Secret>,
+    #[serde(default)]
+    bearer_token_file: Option<String>,
+    #[serde(default)]
+    tls_config: TypedTls,
+    #[serde(default)]
+    follow_redirects: Option<bool>,
+}
+
+/// How a server is asked: what a job and an HTTP source say in the same words.
+pub(super) struct TypedAccess {
     pub(super) basic_auth: Option<TypedBasic>,
-    #[serde(default)]
     pub(super) authorization: Option<TypedAuthorization>,
-    #[serde(default)]
     pub(super) bearer_token: Option<Secret>,
-    #[serde(default)]
     pub(super) bearer_token_file: Option<String>,
-    #[serde(default)]
-    pub(super) tls_config: TypedTls,
-    #[serde(default)]
-    pub(super) follow_redirects: Option<bool>,
+    pub(super) tls: TypedTls,
+    pub(super) follow_redirects: bool,
+}
+
+impl TypedJob {
+    /// How the targets are asked.
+    pub(super) fn take_access(&mut self) -> TypedAccess {
+        TypedAccess {
+            basic_auth: self.basic_auth.take(),
+            authorization: self.authorization.take(),
+            bearer_token: self.bearer_token.take(),
+            bearer_token_file: self.bearer_token_file.take(),
+            tls: std::mem::take(&mut self.tls_config),
+            follow_redirects: self.follow_redirects.unwrap_or(true),
+        }
+    }
+}
+
+impl TypedHttpSource {
+    /// How the server is asked.
+    pub(super) fn take_access(&mut self) -> TypedAccess {
+        TypedAccess {
+            basic_auth: self.basic_auth.take(),
+            authorization: self.authorization.take(),
+            bearer_token: self.bearer_token.take(),
+            bearer_token_file: self.bearer_token_file.take(),
+            tls: std::mem::take(&mut self.tls_config),
+            follow_redirects: self.follow_redirects.unwrap_or(true),
+        }
+    }
 }
 
 /// Names that resolve to targets.
@@ -161,6 +199,8 @@ pub(super) enum DnsType {
     #[default]
     #[serde(rename = "SRV")]
     Srv,
+    #[serde(rename = "MX")]
+    Mx,
     A,
     #[serde(rename = "AAAA")]
     Aaaa,

@@ -14,8 +14,17 @@ pub fn unpacked_len(body: &[u8]) -> Result<usize, Malformed> {
 
 /// Unpacks a snappy block.
 pub fn unpack(body: &[u8]) -> Result<Vec<u8>, Malformed> {
-    let mut out = vec![0; unpacked_len(body)?];
-    let written = snap::raw::Decoder::new().decompress(body, &mut out)?;
-    out.truncate(written);
+    let mut out = Vec::new();
+    let len = unpack_into(body, &mut out)?;
+    out.truncate(len);
     Ok(out)
+}
+
+/// Unpacks a snappy block to the front of a buffer, which grows where that is necessary; how long it is.
+pub fn unpack_into(body: &[u8], out: &mut Vec<u8>) -> Result<usize, Malformed> {
+    let len = unpacked_len(body)?;
+    if out.len() < len {
+        out.resize(len, 0);
+    }
+    Ok(snap::raw::Decoder::new().decompress(body, out)?)
 }

@@ -5,7 +5,7 @@ use shoal_model::{LabelError, Labels, Point};
 
 use super::Malformed;
 use super::column::{Columns, ExemplarRow, MetadataRow};
-use super::wire::{Fields, Value};
+use crate::wire::{BadWire, Fields, Value};
 
 /// The field of a series that holds a label, and its key on the wire.
 const LABEL: u32 = 1;
@@ -123,7 +123,7 @@ fn take_metadata<'a>(columns: &mut Columns<'a>, message: &'a [u8]) -> Result<(),
     columns.push_metadata(row)
 }
 
-fn label(message: &[u8]) -> Result<(&str, &str), Malformed> {
+fn label(message: &[u8]) -> Result<(&str, &str), BadWire> {
     let mut pair = ("", "");
     let mut fields = Fields::new(message);
     while let Some((number, value)) = fields.next()? {

@@ -7,7 +7,7 @@ use shoal_model::limits::REQUEST_BYTES_MAX;
 
 use super::Malformed;
 use super::column::{Columns, ExemplarRow, MetadataRow};
-use super::wire::{Fields, Value};
+use crate::wire::{BadWire, Fields, Value};
 
 /// How long after its start a counter's zero is written along with its points. It has an identity, so repeating it
 /// changes nothing; a while later every node has it.
@@ -145,7 +145,7 @@ fn symbol<'a>(symbols: &[&'a [u8]], reference: u32) -> Result<&'a [u8], Malforme
 }
 
 fn text<'a>(symbols: &[&'a [u8]], reference: u32) -> Result<&'a str, Malformed> {
-    std::str::from_utf8(symbol(symbols, reference)?).map_err(|_| Malformed::Message)
+    Ok(std::str::from_utf8(symbol(symbols, reference)?).map_err(|_| BadWire)?)
 }
 
 /// References come packed, or one by one from writers that know no better.
@@ -156,7 +156,7 @@ fn references(value: Value<'_>, out: &mut Vec<u32>) -> Result<(), Malformed> {
     };
     let mut rest = Fields::new(packed);
     while rest.left() > 0 {
-        out.push(u32::try_from(rest.varint()?).map_err(|_| Malformed::Message)?);
+        out.push(u32::try_from(rest.varint()?).map_err(|_| BadWire)?);
     }
     Ok(())
 }

@@ -180,7 +180,9 @@ fn parsed(text: &mut Vec<u8>, format: exposition::Format, first_line: u64) -> Ba
     if format == exposition::Format::OpenMetrics {
         text.extend_from_slice(b"# EOF\n");
     }
-    let parsed = exposition::parse(text, format, NO_TIME, &mut |_| Some(Kind::Sample));
+    let bounds = exposition::Bounds::NONE;
+    let exposed = exposition::Exposed { bytes: text, format, now_ms: NO_TIME, bounds };
+    let parsed = exposition::parse(exposed, &mut |_| Some(Kind::Sample));
     text.clear();
     let mut batch = Batch { streams: parsed.streams, ..Batch::default() };
     if let Some(refused) = parsed.refused.first() {

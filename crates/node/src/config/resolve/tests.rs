@@ -20,6 +20,7 @@ fn nothing_typed_means_the_defaults() {
     assert_eq!(config.peer.to_string(), "127.0.0.1:7401");
     assert_eq!(config.cluster, "shoal");
     assert_eq!(config.retention, Duration::from_secs(1_296_000));
+    assert_eq!(config.future, Duration::from_secs(600));
     assert_eq!(config.self_metrics, Some(Duration::from_secs(15)));
     assert_eq!(config.drain, Duration::from_secs(5));
     assert!(config.keys.is_development() && config.tokens.is_empty() && config.join.is_empty());
@@ -73,6 +74,7 @@ fn values_that_mean_nothing_are_refused_by_flag() {
     check(TypedNode { advertise_peer: "10.0.0.1:0".parse().ok(), ..TypedNode::default() }, "advertise-peer");
     let often = Every::Interval(Duration::from_millis(10));
     check(TypedNode { self_metrics: Some(often), ..TypedNode::default() }, "self-metrics");
+    check(TypedNode { future: Some(Span(Duration::from_secs(1_801))), ..TypedNode::default() }, "future");
     let seeds = ["host:1", "127.0.0.1:1", "[::1]:1"].map(str::to_owned).to_vec();
     assert_eq!(
         TypedNode { join: Some(seeds.clone()), ..TypedNode::default() }.resolve().unwrap().join,

@@ -15,11 +15,12 @@ use shoal_proto::header as own_header;
 use shoal_replication::{Acks, SubmitError};
 use tonic::Code;
 
-use super::{ExportError, Exported, export as take};
+use super::{ExportError, Exported, decode, export as take};
 use crate::doors::refusals::Door;
 use crate::doors::{Context, import};
 use crate::engine::WriteError;
 use crate::gzip;
+use crate::otlp::judge_json;
 
 /// How messages are written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -57,12 +58,9 @@ pub(in crate::doors) async fn export(
             return failure.into_response(Form::Protobuf);
         }
     };
-    let (request, acks) = match read(form, &headers, &body) {
+    let (request, acks) = match read(&context, form, &headers, &body) {
         Ok(read) => read,
-        Err(failure) => {
-            context.refusals.refuse(Door::Otlp, "syntax", 1);
-            return failure.into_response(form);
-        }
+        Err(failure) => return failure.into_response(form),
     };
     match take(&context, request, acks).await {
         Ok(Exported { response, receipt }) => {
@@ -88,29 +86,37 @@ fn form(headers: &HeaderMap) -> Result<Form, Failure> {
 }
 
 fn read(
+    context: &Context,
     form: Form,
     headers: &HeaderMap,
     body: &[u8],
 ) -> Result<(ExportMetricsServiceRequest, Acks), Failure> {
+    let bad = |word: &'static str, text: String| {
+        context.refusals.refuse(Door::Otlp, word, 1);
+        Failure::bad(text)
+    };
     let text = |name: &str| headers.get(name).map(|value| value.to_str().unwrap_or("?"));
     let acks = text(own_header::ACKS).map_or(Ok(Acks::Auto), str::parse);
-    let acks = acks.map_err(|error| Failure::bad(format!("{}: {error}", own_header::ACKS)))?;
+    let acks = acks.map_err(|error| bad("header", format!("{}: {error}", own_header::ACKS)))?;
     let unpacked = match text(header::CONTENT_ENCODING.as_str()) {
         None | Some("identity") => None,
         Some("gzip") => {
-            Some(gzip::gunzip(body, REQUEST_BYTES_MAX).map_err(|error| Failure::bad(error.to_string()))?)
+            Some(gzip::gunzip(body, REQUEST_BYTES_MAX).map_err(|error| bad("encoding", error.to_string()))?)
         }
         Some(other) => {
-            return Err(Failure::bad(format!("content-encoding {other:?}: gzip or none is wanted")));
+            return Err(bad("encoding", format!("content-encoding {other:?}: gzip or none is wanted")));
         }
     };
     let bytes = unpacked.as_deref().unwrap_or(body);
     let request = match form {
-        Form::Protobuf => ExportMetricsServiceRequest::decode(bytes).map_err(|error| error.to_string()),
-        Form::Json => serde_json::from_slice(bytes).map_err(|error| error.to_string()),
+        Form::Protobuf => decode(context, bytes).map_err(Failure::bad)?,
+        Form::Json => {
+            judge_json(bytes).map_err(|error| bad("oversize", error.to_string()))?;
+            let none = "the body is no ExportMetricsServiceRequest";
+            serde_json::from_slice(bytes).map_err(|error| bad("syntax", format!("{none}: {error}")))?
+        }
     };
-    let bad = |error| Failure::bad(format!("the body is no ExportMetricsServiceRequest: {error}"));
-    Ok((request.map_err(bad)?, acks))
+    Ok((request, acks))
 }
 
 impl Form {

@@ -156,6 +156,7 @@ fn unpacked(value: &str) -> Result<String, BadGroup> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
 
     fn group(path: &str) -> Result<Vec<(String, String)>, String> {
         Group::of_path(path).map(|group| group.labels).map_err(|error| error.to_string())
@@ -195,5 +196,17 @@ mod tests {
         assert_ne!(writer("/metrics/job/a"), writer("/metrics/job/b"));
         let group = Group::of_path("/metrics/job/a").unwrap();
         assert!(group.pusher < group.repeater, "the lens prefers what was pushed");
+    }
+
+    proptest! {
+        #[test]
+        fn hostile_paths_do_not_panic_and_name_a_job_where_they_name_a_group(
+            parts in prop::collection::vec("(job|job@base64|[\\PC]{0,6}|%[0-9a-f]{2}|=|L3Zhcg){1,2}", 0..8),
+        ) {
+            if let Ok(labels) = group(&format!("/metrics/{}", parts.join("/"))) {
+                prop_assert!(labels.iter().any(|(name, _)| name == "job"));
+                prop_assert!(labels.iter().all(|(name, _)| !name.is_empty()));
+            }
+        }
     }
 }

@@ -3,15 +3,15 @@
 
 use std::collections::BTreeMap;
 
-use shoal_model::{Kind, Point, Stream, Writer};
+use shoal_model::{Kind, Stream, Writer};
 use shoal_proto::remote_write::{self, Columns};
 use shoal_replication::{Acks, Receipt};
 use shoal_store::{Exemplar, KnownPoints};
 
 use crate::admission::Rules;
+use crate::doors::Context;
 use crate::doors::known::Key;
-use crate::doors::{Context, Door};
-use crate::engine::{Notes, Placed, WriteError};
+use crate::engine::{Notes, Placed, Unfit, WriteError};
 
 /// How often places are looked up because the catalogue changed between looking and writing.
 const LOOKUPS_MAX: usize = 3;
@@ -23,6 +23,8 @@ pub(super) struct Tally {
     pub(super) samples: u64,
     /// Exemplars stored.
     pub(super) exemplars: u64,
+    /// Exemplars refused, which is no reason to refuse more.
+    pub(super) exemplars_refused: u64,
     /// What was refused, by reason.
     pub(super) refused: BTreeMap<&'static str, u64>,
     /// The first reason in words.
@@ -30,6 +32,11 @@ pub(super) struct Tally {
 }
 
 impl Tally {
+    /// Whether nothing was stored, and only because there are too many streams.
+    pub(super) fn is_full(&self) -> bool {
+        self.samples == 0 && self.refused.keys().eq(["series_limit"].iter())
+    }
+
     pub(super) fn refuse(&mut self, word: &'static str, count: u64, reason: impl FnOnce() -> String) {
         if count > 0 {
             *self.refused.entry(word).or_default() += count;
@@ -114,7 +121,7 @@ async fn find(context: &Context, writer: Writer, columns: &Columns<'_>) -> Resul
     for (row, place) in rows.into_iter().zip(places) {
         match place {
             Ok(place) => targets.rows[row] = Target::Place(place),
-            Err(reason) => targets.refuse(row, "family", reason),
+            Err(Unfit { word, reason }) => targets.refuse(row, word, reason),
         }
     }
     Ok(targets)
@@ -122,7 +129,7 @@ async fn find(context: &Context, writer: Writer, columns: &Columns<'_>) -> Resul
 
 /// The targets that are remembered, and the rows of the others.
 fn look_up(context: &Context, keys: &[Key]) -> (Targets, Vec<usize>) {
-    let known = context.known.read();
+    let mut known = context.known.read();
     let mut unknown = Vec::new();
     let rows = keys.iter().enumerate().map(|(row, key)| match known.place(*key) {
         Some(place) => Target::Place(place),
@@ -201,7 +208,7 @@ impl Targets {
     }
 }
 
-/// What the request tells beside its points. An exemplar that is refused is counted, and no reason to refuse more.
+/// What the request tells beside its points.
 fn notes(context: &Context, columns: &Columns<'_>, tally: &mut Tally) -> Notes {
     let (rules, mut notes) = (context.about.rules(), Notes::default());
     let labels = |row: u32| {
@@ -224,21 +231,20 @@ fn notes(context: &Context, columns: &Columns<'_>, tally: &mut Tally) -> Notes {
         }
     }
     for row in &columns.exemplars {
-        let point = Point::new(row.time_ms, row.value);
-        let series = labels(row.series).filter(|_| rules.judge(Kind::Sample, &point).is_none());
+        let Some(labels) = labels(row.series) else {
+            notes.refuse();
+            continue;
+        };
         let pairs = row.labels.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
-        let exemplar = series.map(|labels| Exemplar {
+        notes.exemplify(Exemplar {
             time_ms: row.time_ms,
             series: labels.series_id(),
             value_bits: row.value.to_bits(),
             labels: pairs.collect(),
         });
-        if exemplar.is_some_and(|exemplar| notes.exemplify(exemplar)) {
-            tally.exemplars += 1;
-        } else {
-            context.refusals.refuse(Door::RemoteWrite, "exemplar", 1);
-        }
     }
+    tally.exemplars_refused = notes.admit(&rules);
+    tally.exemplars = notes.exemplars().len() as u64;
     notes
 }
 

@@ -1,39 +1,49 @@
 //! The protobuf wire format, read field by field without copying. Unknown fields are passed over, as the format
 //! asks; groups, which nobody sends, are malformed.
 
-use super::Malformed;
+use thiserror::Error;
+
+/// Bytes that end early, or are none of the format. The sender's fault.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[error("the bytes are no protobuf message")]
+pub struct BadWire;
 
 /// The fields of one message.
 #[derive(Clone, Copy)]
-pub(super) struct Fields<'a> {
+pub struct Fields<'a> {
     rest: &'a [u8],
 }
 
 /// A field's number and value.
-pub(super) type Field<'a> = (u32, Value<'a>);
+pub type Field<'a> = (u32, Value<'a>);
 
 /// A field's value, as the wire types tell them apart.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub(super) enum Value<'a> {
+pub enum Value<'a> {
+    /// A number of any kind that is no float.
     Varint(u64),
+    /// Eight bytes.
     Fixed64(u64),
+    /// A text, bytes, a message, or packed numbers.
     Bytes(&'a [u8]),
+    /// Four bytes, which no message here has.
     Fixed32,
 }
 
 impl<'a> Fields<'a> {
-    pub(super) fn new(message: &'a [u8]) -> Self {
+    /// Those of a message.
+    pub fn new(message: &'a [u8]) -> Self {
         Self { rest: message }
     }
 
     /// How many bytes are left.
-    pub(super) fn left(&self) -> usize {
+    pub fn left(&self) -> usize {
         self.rest.len()
     }
 
     /// Passes over fields of bytes with this key, as long as they are short.
     #[inline]
-    pub(super) fn skip_short(&mut self, key: u8) {
+    pub fn skip_short(&mut self, key: u8) {
         while let [first, len @ ..0x80, rest @ ..] = self.rest
             && *first == key
             && let Some(rest) = rest.get(usize::from(*len)..)
@@ -44,12 +54,13 @@ impl<'a> Fields<'a> {
 
     /// The next field, if there is one.
     #[inline]
-    pub(super) fn next(&mut self) -> Result<Option<Field<'a>>, Malformed> {
+    #[expect(clippy::should_implement_trait, reason = "no iterator: after an error nothing follows")]
+    pub fn next(&mut self) -> Result<Option<Field<'a>>, BadWire> {
         if self.rest.is_empty() {
             return Ok(None);
         }
         let key = self.varint()?;
-        let number = u32::try_from(key >> 3).map_err(|_| Malformed::Message)?;
+        let number = u32::try_from(key >> 3).map_err(|_| BadWire)?;
         let value = match key & 7 {
             0 => Value::Varint(self.varint()?),
             1 => Value::Fixed64(u64::from_le_bytes(self.array()?)),
@@ -58,14 +69,14 @@ impl<'a> Fields<'a> {
                 self.array::<4>()?;
                 Value::Fixed32
             }
-            _ => return Err(Malformed::Message),
+            _ => return Err(BadWire),
         };
         Ok(Some((number, value)))
     }
 
     /// A varint of at most ten bytes.
     #[inline]
-    pub(super) fn varint(&mut self) -> Result<u64, Malformed> {
+    pub fn varint(&mut self) -> Result<u64, BadWire> {
         if let Some((byte, rest)) = self.rest.split_first()
             && *byte < 0x80
         {
@@ -75,7 +86,7 @@ impl<'a> Fields<'a> {
         self.long_varint()
     }
 
-    fn long_varint(&mut self) -> Result<u64, Malformed> {
+    fn long_varint(&mut self) -> Result<u64, BadWire> {
         let mut value = 0_u64;
         for (index, byte) in self.rest.iter().enumerate().take(10) {
             value |= u64::from(byte & 0x7f) << (7 * index);
@@ -84,42 +95,46 @@ impl<'a> Fields<'a> {
                 return Ok(value);
             }
         }
-        Err(Malformed::Message)
+        Err(BadWire)
     }
 
-    fn array<const N: usize>(&mut self) -> Result<[u8; N], Malformed> {
-        let (array, rest) = self.rest.split_first_chunk().ok_or(Malformed::Message)?;
+    fn array<const N: usize>(&mut self) -> Result<[u8; N], BadWire> {
+        let (array, rest) = self.rest.split_first_chunk().ok_or(BadWire)?;
         self.rest = rest;
         Ok(*array)
     }
 
-    fn block(&mut self) -> Result<&'a [u8], Malformed> {
-        let len = usize::try_from(self.varint()?).map_err(|_| Malformed::Message)?;
-        let (block, rest) = self.rest.split_at_checked(len).ok_or(Malformed::Message)?;
+    fn block(&mut self) -> Result<&'a [u8], BadWire> {
+        let len = usize::try_from(self.varint()?).map_err(|_| BadWire)?;
+        let (block, rest) = self.rest.split_at_checked(len).ok_or(BadWire)?;
         self.rest = rest;
         Ok(block)
     }
 }
 
 impl<'a> Value<'a> {
-    pub(super) fn bytes(self) -> Result<&'a [u8], Malformed> {
-        if let Value::Bytes(bytes) = self { Ok(bytes) } else { Err(Malformed::Message) }
+    /// Bytes or a message.
+    pub fn bytes(self) -> Result<&'a [u8], BadWire> {
+        if let Value::Bytes(bytes) = self { Ok(bytes) } else { Err(BadWire) }
     }
 
-    pub(super) fn text(self) -> Result<&'a str, Malformed> {
-        std::str::from_utf8(self.bytes()?).map_err(|_| Malformed::Message)
+    /// A text in UTF-8.
+    pub fn text(self) -> Result<&'a str, BadWire> {
+        std::str::from_utf8(self.bytes()?).map_err(|_| BadWire)
     }
 
-    pub(super) fn double(self) -> Result<f64, Malformed> {
-        if let Value::Fixed64(bits) = self { Ok(f64::from_bits(bits)) } else { Err(Malformed::Message) }
+    /// A `double`.
+    pub fn double(self) -> Result<f64, BadWire> {
+        if let Value::Fixed64(bits) = self { Ok(f64::from_bits(bits)) } else { Err(BadWire) }
     }
 
     /// An `int64`, as timestamps are.
-    pub(super) fn integer(self) -> Result<i64, Malformed> {
-        if let Value::Varint(value) = self { Ok(value as i64) } else { Err(Malformed::Message) }
+    pub fn integer(self) -> Result<i64, BadWire> {
+        if let Value::Varint(value) = self { Ok(value as i64) } else { Err(BadWire) }
     }
 
-    pub(super) fn unsigned32(self) -> Result<u32, Malformed> {
-        u32::try_from(self.integer()?).map_err(|_| Malformed::Message)
+    /// A `uint32`.
+    pub fn unsigned32(self) -> Result<u32, BadWire> {
+        u32::try_from(self.integer()?).map_err(|_| BadWire)
     }
 }
