@@ -94,5 +94,12 @@ async fn prometheus_client_is_scraped() {
                 .await;
         }
         assert!(node.value("depth").await.is_some_and(f64::is_nan));
+        for query in ["runs_total", "wait_bucket"] {
+            let path = format!("/api/v1/query_exemplars?query={query}%7Bjob=%22app%22%7D");
+            let (_, shown) = node.get(&path).await.unwrap();
+            assert_eq!(shown.matches("\"trace_id\":\"abc\"").count(), 1, "once for all scrapes: {shown}");
+        }
+        let (_, meant) = node.get("/api/v1/metadata?metric=runs").await.unwrap();
+        assert!(meant.contains("\"help\":\"Runs.\",\"type\":\"counter\""), "{meant}");
     }
 }
