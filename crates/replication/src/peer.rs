@@ -39,8 +39,8 @@ pub struct Peer {
     pub told: u64,
     /// Whether the link was up at the last look.
     pub was_reachable: bool,
-    /// Whether frames that it holds have rotted there, by its last beat.
-    lacks_frames: bool,
+    /// The newest clock of ours that it echoed while it was not in debt and lacked no frame.
+    whole_at_ms: Option<u64>,
     origin: Option<Origin>,
     /// When a beat of this life came first.
     life_since: Option<Duration>,
@@ -78,7 +78,7 @@ impl Peer {
             compared: false,
             told: 0,
             was_reachable: false,
-            lacks_frames: false,
+            whole_at_ms: None,
             origin: None,
             life_since: None,
             sent_ms: 0,
@@ -94,6 +94,7 @@ impl Peer {
         let is_other_life = self.origin.replace(beat.origin) != Some(beat.origin);
         if is_other_life {
             self.life_since = Some(now);
+            self.whole_at_ms = None;
             self.held = 0;
             self.held_after = (0, 0);
             self.told = 0;
@@ -104,10 +105,11 @@ impl Peer {
         self.sent_ms = self.sent_ms.max(beat.sent_ms);
         self.fingerprint = Some(beat.fingerprint);
         self.is_in_debt = beat.is_in_debt;
-        self.lacks_frames = beat.lacks_frames;
         if beat.held_origin == own {
             self.note_held(beat.held, beat.owed);
             self.echoed_ms = self.echoed_ms.max(Some(beat.echo_ms));
+            let whole_at_ms = (!beat.is_in_debt && !beat.lacks_frames).then_some(beat.echo_ms);
+            self.whole_at_ms = self.whole_at_ms.max(whole_at_ms);
         }
         is_other_life || !was_reachable && self.is_reachable(now)
     }
@@ -132,9 +134,9 @@ impl Peer {
         self.life_since
     }
 
-    /// Whether it has all that it has applied, by its last beat.
-    pub fn is_whole(&self) -> bool {
-        !self.is_in_debt && !self.lacks_frames
+    /// Whether at some time after this one it had all that it had applied.
+    pub fn was_whole_after(&self, time: Duration) -> bool {
+        self.whole_at_ms.is_some_and(|at_ms| u128::from(at_ms) > time.as_millis())
     }
 
     /// Forgets what its answers to pulls said of gaps: it is to be asked anew.

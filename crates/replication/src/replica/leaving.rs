@@ -1,6 +1,7 @@
 //! Leaving. A node goes once another member holds all that this node held when it was told to leave: its own frames, of
 //! all its lives, and those of others, which may be on no other disk. A member says what it has applied when it is
-//! probed; a frame of ours that is written after that, and that it then holds, tells that all of it is synced.
+//! probed; a frame of ours that is written after that, and that it then holds, tells that all of it is synced,
+//! and a beat that it sends after that, that it owes nothing of it.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -17,8 +18,18 @@ use crate::member::{Member, Status};
 pub(super) struct HandOver {
     /// All that was held here when the node was told to leave.
     all: Frontier,
-    /// Members that have applied it: in which of their lives, and which frame of ours they are to hold.
-    marks: BTreeMap<NodeId, (Origin, u64)>,
+    /// Nodes that have applied it.
+    marks: BTreeMap<NodeId, Mark>,
+}
+
+/// A node has applied all that is handed over, though it may owe some of it.
+struct Mark {
+    /// In which of its lives.
+    life: Origin,
+    /// When that was known.
+    at: Duration,
+    /// The frame of ours that it is to hold then.
+    seq: u64,
 }
 
 impl Replica {
@@ -40,8 +51,8 @@ impl Replica {
         let Some(hand_over) = &self.hand_over else { return false };
         let has_all = |node: &NodeId| {
             let (peer, mark) = (self.peers.get(node), hand_over.marks.get(node));
-            peer.zip(mark).is_some_and(|(peer, (origin, seq))| {
-                peer.origin() == Some(*origin) && peer.holds(*seq) && peer.is_whole()
+            peer.zip(mark).is_some_and(|(peer, mark)| {
+                peer.origin() == Some(mark.life) && peer.holds(mark.seq) && peer.was_whole_after(mark.at)
             })
         };
         company.peek().is_none() || company.any(|(node, _)| has_all(node))
@@ -52,7 +63,7 @@ impl Replica {
     pub(super) fn note_taker(&mut self, now: Duration, from: NodeId, probe_ms: i64, has: &Frontier) {
         let (Some(hand_over), Some(peer)) = (&self.hand_over, self.peers.get(&from)) else { return };
         let Some((origin, since)) = peer.origin().zip(peer.life_since()) else { return };
-        let is_marked = hand_over.marks.get(&from).is_some_and(|(life, _)| *life == origin);
+        let is_marked = hand_over.marks.get(&from).is_some_and(|mark| mark.life == origin);
         // An answer of an earlier life may still be under way.
         if is_marked || probe_ms < self.wall_ms(since) || !self.has_all_of(&hand_over.all, has) {
             return;
@@ -61,7 +72,7 @@ impl Replica {
             Ok(()) => {
                 let seq = self.store.applied().get(self.config.origin);
                 if let Some(hand_over) = &mut self.hand_over {
-                    hand_over.marks.insert(from, (origin, seq));
+                    hand_over.marks.insert(from, Mark { life: origin, at: now, seq });
                 }
             }
             Err(error) => tracing::warn!(%error, "what others hold cannot be made sure of"),

@@ -408,30 +408,6 @@ fn garbage_from_a_peer_costs_that_message_only() {
 }
 
 #[test]
-fn a_node_that_leaves_hands_over_what_its_earlier_lives_and_others_wrote() {
-    let mut world = World::of_three();
-    // What only the third holds: a frame of its life before, which the others were cut from.
-    world.cut_both(1, 3);
-    world.cut_both(2, 3);
-    world.run_for(Duration::from_secs(2));
-    let ticket = world.write(3, &batch(9, 1, 1.0), Acks::Count(1));
-    let frame = world.answer(3, ticket).unwrap().frame;
-    let disk = world.node(3).disk.clone();
-    world.start(3, 2, &[1], disk);
-    world.run_until("it serves alone", |world| world.nodes[&id(3)].replica.readiness() == Readiness::Ready);
-    world.cut.clear();
-    let holds = |world: &World, n: u8| world.nodes[&id(n)].replica.store().held_of(frame.origin) >= frame.seq;
-    let now = world.now;
-    world.replica(3).leave(now).unwrap();
-    assert!(!holds(&world, 1) && !holds(&world, 2));
-    world.run_until("handed over", |world| {
-        let leaving = &world.nodes[&id(3)].replica;
-        (1..3).any(|n| leaving.reaches(world.now, id(n))) && leaving.is_handed_over(world.now)
-    });
-    assert!(holds(&world, 1) || holds(&world, 2), "what only the third held goes with it");
-}
-
-#[test]
 fn a_node_that_leaves_hands_over_and_no_longer_counts() {
     let mut world = World::of_three();
     world.write(3, &batch(9, 1, 1.0), Acks::Auto);

@@ -157,3 +157,30 @@ fn a_new_life_reads_from_the_horizon_of_its_clock_on() {
     let replica = Replica::new(config, opened).unwrap();
     assert_eq!(replica.store().horizon_ms(), 100 * hour_ms);
 }
+
+#[test]
+fn a_node_that_leaves_hands_over_what_its_earlier_lives_wrote() {
+    let mut world = World::of_three_with(forgetful());
+    world.cut_both(1, 3);
+    world.cut_both(2, 3);
+    world.run_for(Duration::from_secs(2));
+    // What the third wrote in its life before is in its blocks only.
+    write_much(&mut world, 3, 10..30, 0..20);
+    let (first, head) = (origin(3, 1), world.replica(3).store().held_of(origin(3, 1)));
+    let disk = world.node(3).disk.clone();
+    world.start(3, 2, &[1], disk);
+    world.run_until("it serves alone", |world| world.nodes[&id(3)].replica.readiness() == Readiness::Ready);
+    world.cut.clear();
+    let now = world.now;
+    world.replica(3).leave(now).unwrap();
+    let has_all = |world: &World, n: u8| {
+        let store = world.nodes[&id(n)].replica.store();
+        store.held_of(first) >= head && store.debt().is_none()
+    };
+    assert!(!has_all(&world, 1) && !has_all(&world, 2));
+    world.run_until("handed over", |world| {
+        let leaving = &world.nodes[&id(3)].replica;
+        (1..3).any(|n| leaving.reaches(world.now, id(n))) && leaving.is_handed_over(world.now)
+    });
+    assert!(has_all(&world, 1) || has_all(&world, 2), "what only the third held goes with it");
+}
