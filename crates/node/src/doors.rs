@@ -28,6 +28,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::clock::wall_ms;
 use crate::engine::Engine;
 
 pub use asking::Turns;
@@ -103,10 +104,4 @@ impl Context {
         // A dropped sender means the node is ending too.
         let _ = self.stopping.clone().wait_for(|is_stopping| *is_stopping).await;
     }
-}
-
-/// This machine's clock, in ms since 1970.
-pub fn wall_ms() -> i64 {
-    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
-    i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
 }

@@ -2,6 +2,7 @@
 
 mod admission;
 mod cli;
+mod clock;
 mod commands;
 mod config;
 mod demo;

@@ -21,6 +21,7 @@ use shoal_transport::{Arrival, Arrivals, Class, Hello, Mesh, MeshConfig};
 use tokio::net::TcpListener;
 use tokio::sync::{mpsc, watch};
 
+use crate::clock::wall_ms;
 use crate::config::NodeConfig;
 use crate::doors::{self, About, Context, Intake, Refusals, Turns};
 use crate::engine::{Engine, Wiring};
@@ -169,7 +170,7 @@ fn replica_config(config: &NodeConfig, hello: Hello, seed: u64) -> Config {
         name: config.name.clone(),
         zone: config.zone.clone(),
         join: config.join.clone(),
-        began_ms: doors::wall_ms(),
+        began_ms: wall_ms(),
         seed,
     }
 }

@@ -10,7 +10,8 @@ use shoal_store::{Damage, Hole, SnapshotRefused, SnapshotSize};
 use tonic::{Request, Response, Status};
 
 use super::refusals::Counts;
-use super::{Context, Door, wall_ms};
+use super::{Context, Door};
+use crate::clock::wall_ms;
 use crate::engine::{self, ForgetMemberError, Status as EngineStatus, Stopped, TakeSnapshotError};
 use crate::host::Machine;
 

@@ -15,8 +15,9 @@ use shoal_proto::{Token, header};
 use shoal_replication::{Acks, Receipt, SubmitError};
 
 use super::refusals::Door;
-use super::{Context, http, push, wall_ms};
+use super::{Context, http, push};
 use crate::admission::Admitted;
+use crate::clock::wall_ms;
 use crate::engine::{UnfitStream, WriteError, Written};
 use crate::exposition::{self, Bounds, Exposed, Format, Parsed, Sample};
 use crate::gzip;

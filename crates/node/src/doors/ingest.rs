@@ -12,10 +12,11 @@ use shoal_replication::{Acks, SubmitError};
 use tonic::metadata::{AsciiMetadataValue, MetadataMap};
 use tonic::{Request, Response, Status, Streaming};
 
+use super::Context;
 use super::intake::Charge;
 use super::refusals::Door;
-use super::{Context, wall_ms};
 use crate::admission::{Admitted, Oversize};
+use crate::clock::wall_ms;
 use crate::engine::{Unfit, UnfitStream, WriteError, Written};
 
 /// Refusals that one reply lists; all are counted.

@@ -21,7 +21,8 @@ use axum::routing::get;
 use shoal_query::{QueryError, Range};
 
 use super::asking::{Expression, Moment, Terms, Unanswered, When, ask};
-use super::{Context, http, wall_ms};
+use super::{Context, http};
+use crate::clock::wall_ms;
 
 use json::Explained;
 use params::{BadParam, Params};

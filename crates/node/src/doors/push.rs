@@ -24,7 +24,8 @@ use shoal_proto::header;
 use shoal_replication::Acks;
 
 use super::import::{Text, store};
-use super::{Context, Door, http, wall_ms};
+use super::{Context, Door, http};
+use crate::clock::wall_ms;
 use crate::engine::{ReadError, Snapshot};
 use crate::exposition::{self, Parsed, Sample};
 use group::{BadGroup, Group, PUSH_TIME};

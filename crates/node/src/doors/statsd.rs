@@ -17,7 +17,8 @@ use shoal_model::StreamPoints;
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
-use super::{Context, Door, gathered, wall_ms};
+use super::{Context, Door, gathered};
+use crate::clock::wall_ms;
 use aggregate::Aggregate;
 use drops::Drops;
 

@@ -19,7 +19,7 @@ use super::{
     Command, Meter, Placed, ReadError, Records, Snapshot, Status, TOKEN_WAIT, TakeSnapshotError, Unfit,
     UnfitStream, Wiring, WriteError, WriteReply, Written, phase,
 };
-use crate::doors::wall_ms;
+use crate::clock::wall_ms;
 
 /// How long a node that leaves waits until another holds all that it wrote.
 const HAND_OVER: Duration = Duration::from_secs(3);

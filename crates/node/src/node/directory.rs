@@ -40,7 +40,7 @@ impl DataDirectory {
 
     /// Checks the directory's format and begins a life of its node.
     pub(super) fn begin_life(&self, rng: &mut impl CryptoRng) -> anyhow::Result<Identity> {
-        begin_life(&self.disk(), crate::doors::wall_ms(), rng)
+        begin_life(&self.disk(), crate::clock::wall_ms(), rng)
             .with_context(|| format!("--data {}", self.path.display()))
     }
 

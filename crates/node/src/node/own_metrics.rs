@@ -8,6 +8,7 @@ use shoal_model::{Batch, Kind, Labels, Point, Stream, StreamPoints, Writer};
 use shoal_replication::{Acks, Readiness};
 use tokio::time::MissedTickBehavior;
 
+use crate::clock::wall_ms;
 use crate::doors::{self, Context, Door};
 use crate::engine::Notes;
 use crate::figures::Figure;
@@ -27,7 +28,7 @@ pub(super) async fn write(context: Context, every: Duration) {
         let host = tokio::task::spawn_blocking(host::gather).await.unwrap_or_default();
         let own = doors::own_figures(&context, &status);
         let instance = context.about.profile.client.to_string();
-        let now_ms = doors::wall_ms();
+        let now_ms = wall_ms();
         let batch = batch(host.iter().chain(&own), &instance, now_ms);
         let meanings = meanings(host.iter().chain(&own), now_ms);
         let points = batch.point_count() as u64;

@@ -8,7 +8,8 @@ use shoal_model::limits::FUTURE_MAX;
 use shoal_model::{Kind, Labels, Matcher, MatcherOp, NodeId, Point, Stream, StreamPoints, Writer, is_stale};
 
 use super::division::JobKey;
-use crate::doors::{Context, Door, gathered, wall_ms};
+use crate::clock::wall_ms;
+use crate::doors::{Context, Door, gathered};
 use crate::engine::{ReadError, Snapshot};
 
 /// The series: its value is how many targets of the job the node scrapes.

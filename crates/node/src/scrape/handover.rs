@@ -8,7 +8,8 @@ use shoal_store::View;
 
 use super::sampling::report_labels;
 use super::target::Target;
-use crate::doors::{Context, wall_ms};
+use crate::clock::wall_ms;
+use crate::doors::Context;
 
 /// Good scrapes by another node that tell that it goes on: with two the lens knows how far apart they are.
 const SCRAPES: usize = 2;

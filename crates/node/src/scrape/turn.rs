@@ -13,7 +13,8 @@ use super::division::offset;
 use super::handover::is_scraped_elsewhere;
 use super::sampling::{Sampling, Scraped};
 use super::target::Target;
-use crate::doors::{Context, Door, gathered, wall_ms};
+use crate::clock::wall_ms;
+use crate::doors::{Context, Door, gathered};
 use crate::engine::Notes;
 
 /// What is understood, OpenMetrics first for its times and types.

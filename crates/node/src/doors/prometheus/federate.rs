@@ -9,7 +9,8 @@ use shoal_query::{LabelSet, Options, QueryError, Sample, SeriesSource};
 
 use super::params::{BadParam, Params};
 use super::reply::{Form, Reply};
-use super::{Context, Moment, Refusal, ask, series, wall_ms};
+use super::{Context, Moment, Refusal, ask, series};
+use crate::clock::wall_ms;
 use crate::engine::Lensed;
 use crate::exposition::write_sample;
 

@@ -11,10 +11,11 @@ use serde_json::{Value as Json, json};
 use shoal_model::limits::LIVE;
 use shoal_model::{Labels, Matcher, MatcherOp, NodeId, Point, Writer, is_stale};
 
+use super::super::Context;
 use super::super::asking::Unanswered;
-use super::super::{Context, wall_ms};
 use super::params::Params;
 use super::{Refusal, json};
+use crate::clock::wall_ms;
 use crate::engine::Snapshot;
 use crate::scrape::{Health, Listed, Listing};
 

@@ -9,8 +9,9 @@ use std::time::Duration;
 use shoal_model::{Matcher, MatcherOp, NodeId, Point, StreamPoints, is_stale, stale};
 use shoal_store::View;
 
-use super::super::{Context, Door, gathered, wall_ms};
+use super::super::{Context, Door, gathered};
 use super::group::{Group, GroupSeries, PUSH_TIME};
+use crate::clock::wall_ms;
 use crate::engine::ReadError;
 use crate::rendezvous;
 

@@ -9,9 +9,10 @@ use shoal_query::{Answer, Element, LabelSet, QueryError, Range, Sample, Series, 
 use tokio::time::{Interval, MissedTickBehavior, interval};
 use tonic::Status;
 
+use super::super::Context;
 use super::super::asking::{Evaluated, Expression, Moment, Terms, Unanswered, When, ask};
-use super::super::{Context, wall_ms};
 use super::{Awaited, status, token};
+use crate::clock::wall_ms;
 
 /// How often a watched expression is evaluated, where nothing is said.
 const WATCH_EVERY: Duration = Duration::from_secs(1);
