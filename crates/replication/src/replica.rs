@@ -249,6 +249,7 @@ impl Replica {
             own_bytes: OwnBytes::default(),
             has_failed: false,
         };
+        replica.history.settle(replica.store.applied().get(HISTORY));
         replica.store.move_horizon(clock_ms);
         replica.keep_members();
         replica.write_join(0)?;

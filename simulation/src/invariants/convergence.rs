@@ -1,7 +1,7 @@
 //! After the faults end all nodes are in service, know the same members, have synced all that they applied, and
 //! hold the same points.
 
-use shoal_replication::{Readiness, Replica};
+use shoal_replication::{Member, Readiness, Replica};
 
 use crate::life::Node;
 
@@ -22,7 +22,17 @@ pub fn check(nodes: &[Node]) -> Result<(), String> {
                 return Err(format!("{} and {} have applied different frames", other.name, node.name));
             }
             Some((other, _, known)) if known != members => {
-                return Err(format!("{} and {} know different members", other.name, node.name));
+                let (theirs, ours) = (known.records().collect::<Vec<_>>(), members.records().collect::<Vec<_>>());
+                let only = |of: &[Member], not: &[Member]| {
+                    of.iter().filter(|record| !not.contains(record)).cloned().collect::<Vec<_>>()
+                };
+                return Err(format!(
+                    "{} and {} know different members: {:?} against {:?}",
+                    other.name,
+                    node.name,
+                    only(&theirs, &ours),
+                    only(&ours, &theirs)
+                ));
             }
             Some(_) => {}
         }

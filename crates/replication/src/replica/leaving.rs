@@ -88,8 +88,8 @@ impl Replica {
                 || has.get(origin) == 0 && closed().is_some_and(|(_, at_ms)| at_ms <= over_there)
         };
         let lacks = |(origin, seq): (Origin, u64)| has.get(origin) < seq && !is_over(origin);
-        let history = has.get(HISTORY);
-        !self.lacks_history(history) && !all.iter().filter(|(origin, _)| *origin != HISTORY).any(lacks)
+        let lacks_history = self.history.is_lacked(|origin| has.get(origin));
+        !lacks_history && !all.iter().filter(|(origin, _)| *origin != HISTORY).any(lacks)
     }
 
     fn write_left(&mut self, now: Duration) -> Result<(), StoreError> {

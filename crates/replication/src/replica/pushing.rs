@@ -109,7 +109,8 @@ impl Replica {
                 table_len: entry.table_len,
             });
             if origin == HISTORY {
-                gone.extend(self.lacks_history(reach.seq).then_some(origin));
+                let has = |origin| have.get(&origin).map_or(0, |entry| entry.seq);
+                gone.extend(self.history.is_lacked(has).then_some(origin));
                 continue;
             }
             if self.store.is_gone(FrameId { origin, seq: reach.seq + 1 }) {

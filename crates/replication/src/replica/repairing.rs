@@ -344,6 +344,7 @@ impl Replica {
                 tracing::warn!(%error, "what a lender knows of metrics could not be stored");
                 return self.give_up(now, repair, "what it knows of metrics could not be stored");
             }
+            self.history.settle(terms.frontier.get(HISTORY));
             self.store.incur(&terms.frontier);
         }
         let windows = repair.windows.iter().copied().collect();

@@ -20,27 +20,45 @@ const KNOWN_FOR: Duration = Duration::from_secs(7 * 86_400);
 /// The origin that stands for those that are over. No node draws it.
 pub const HISTORY: Origin = Origin([0xff; 16]);
 
-/// What is known of the history besides its number in the frontier.
+/// What is known of the history besides its number in the frontier. A peer whose clock is behind ours names the
+/// origins still that went here just now, and lacks nothing; a newcomer lacks them.
 #[derive(Default)]
 pub(super) struct History {
-    /// Its number a window ago: peers whose clocks are behind ours may not have more yet.
-    settled: Option<u64>,
-    /// Its numbers since then, each with the horizon at which it came to be.
-    grown: VecDeque<(i64, u64)>,
+    /// Who has not got that far lacks something, whatever it names.
+    settled: u64,
+    /// Origins that went within the last window.
+    recent: VecDeque<Retired>,
+}
+
+/// An origin that went.
+struct Retired {
+    origin: Origin,
+    /// Its last frame here.
+    seq: u64,
+    /// When it was closed.
+    closed_ms: u64,
+    /// The horizon at which it went.
+    horizon_ms: i64,
 }
 
 impl History {
-    /// The history has this number at this horizon.
-    fn note(&mut self, horizon_ms: i64, number: u64) {
-        // A life begins with what the one before it left.
-        self.settled.get_or_insert(number);
-        if self.grown.back().is_none_or(|(_, known)| *known < number) {
-            self.grown.push_back((horizon_ms, number));
+    /// Up to there no single origins are known any more.
+    pub(super) fn settle(&mut self, number: u64) {
+        self.settled = self.settled.max(number);
+    }
+
+    fn settle_before(&mut self, horizon_ms: i64) {
+        let is_old = |retired: &mut Retired| retired.horizon_ms.saturating_add(WINDOW_MS) < horizon_ms;
+        while let Some(retired) = self.recent.pop_front_if(is_old) {
+            self.settle(retired.closed_ms);
         }
-        let is_old = |(at_ms, _): &mut (i64, u64)| at_ms.saturating_add(WINDOW_MS) < horizon_ms;
-        while let Some((_, number)) = self.grown.pop_front_if(is_old) {
-            self.settled = Some(number);
-        }
+    }
+
+    /// Whether a peer that has so much of each origin lacks something of those that are over.
+    pub(super) fn is_lacked(&self, has: impl Fn(Origin) -> u64) -> bool {
+        let number = has(HISTORY);
+        let is_lacked = |retired: &Retired| number < retired.closed_ms && has(retired.origin) < retired.seq;
+        number < self.settled || self.recent.iter().any(is_lacked)
     }
 }
 
@@ -49,11 +67,6 @@ impl Replica {
     fn over(&self, horizon_ms: i64) -> impl Iterator<Item = (Origin, i64)> + '_ {
         let wait = (FUTURE_MAX + MARGIN).as_millis() as i64;
         self.members.closed().filter(move |(_, at_ms)| at_ms.saturating_add(wait) < horizon_ms)
-    }
-
-    /// Whether a peer that has the history up to there lacks something.
-    pub(super) fn lacks_history(&self, has: u64) -> bool {
-        has < self.history.settled.unwrap_or_else(|| self.store.applied().get(HISTORY))
     }
 
     /// A lender has let go of origins that are named here still: what they left is in its view.
@@ -83,12 +96,15 @@ impl Replica {
             return;
         }
         let horizon_ms = self.store.horizon_ms();
-        self.history.note(horizon_ms, self.store.applied().get(HISTORY));
+        self.history.settle_before(horizon_ms);
         let over: Vec<(Origin, i64)> = self.over(horizon_ms).collect();
         for (origin, at_ms) in over {
-            if self.store.applied().get(origin) > 0 {
+            let seq = self.store.applied().get(origin);
+            if seq > 0 {
                 tracing::debug!(%origin, "an origin is over: all its points are below the horizon");
-                self.store.retire(origin, HISTORY, u64::try_from(at_ms).unwrap_or(0).max(1));
+                let closed_ms = u64::try_from(at_ms).unwrap_or(0).max(1);
+                self.store.retire(origin, HISTORY, closed_ms);
+                self.history.recent.push_back(Retired { origin, seq, closed_ms, horizon_ms });
                 self.retired.insert(origin);
             }
         }
