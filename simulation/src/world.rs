@@ -137,6 +137,8 @@ pub struct World {
     views: Views,
     faults: Faults,
     disk_losses: DiskLosses,
+    /// The greatest number that the history had at a node.
+    history: u64,
     backlogs: Vec<Backlog>,
     diary: Diary,
     readers: Vec<Reader>,
@@ -163,6 +165,7 @@ impl World {
             views: Views::new(generator(seed, "views"), mix.has_bad_views),
             faults: Faults::new(generator(seed, "faults"), &mix),
             disk_losses: DiskLosses::default(),
+            history: 0,
             backlogs: vec![Backlog::default(); count],
             diary: Diary::default(),
             readers: vec![Reader::default(); READERS],

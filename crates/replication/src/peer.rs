@@ -35,6 +35,8 @@ pub struct Peer {
     pub rounds: u32,
     /// Whether it has answered a pull of ours to the end since it was reached.
     pub compared: bool,
+    /// Whether it knows what there was before it, by what it said last.
+    pub knows_history: bool,
     /// How far it was told that we hold its own frames.
     pub told: u64,
     /// Whether the link was up at the last look.
@@ -76,6 +78,7 @@ impl Peer {
             has_gone: false,
             rounds: 0,
             compared: false,
+            knows_history: false,
             told: 0,
             was_reachable: false,
             whole_at_ms: None,
@@ -95,6 +98,7 @@ impl Peer {
         if is_other_life {
             self.life_since = Some(now);
             self.whole_at_ms = None;
+            self.knows_history = false;
             self.held = 0;
             self.held_after = (0, 0);
             self.told = 0;

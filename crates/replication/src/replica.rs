@@ -178,6 +178,8 @@ pub struct Counters {
     pub pulls: u64,
     /// Frames given up because no member had them.
     pub frames_voided: u64,
+    /// Debts ended though something of what was owed may be nowhere: no member was whole.
+    pub debts_written_off: u64,
 }
 
 /// The replication state machine of one node.

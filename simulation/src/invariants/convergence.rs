@@ -22,7 +22,8 @@ pub fn check(nodes: &[Node]) -> Result<(), String> {
                 return Err(format!("{} and {} have applied different frames", other.name, node.name));
             }
             Some((other, _, known)) if known != members => {
-                let (theirs, ours) = (known.records().collect::<Vec<_>>(), members.records().collect::<Vec<_>>());
+                let (theirs, ours) =
+                    (known.records().collect::<Vec<_>>(), members.records().collect::<Vec<_>>());
                 let only = |of: &[Member], not: &[Member]| {
                     of.iter().filter(|record| !not.contains(record)).cloned().collect::<Vec<_>>()
                 };

@@ -3,6 +3,8 @@
 
 use std::time::Duration;
 
+use shoal_merge::Frontier;
+use shoal_replication::HISTORY;
 use shoal_store::{Disk, MemoryDisk};
 
 use super::{Event, World};
@@ -99,18 +101,24 @@ impl World {
         }
     }
 
-    /// Takes note once all that was promised before the last harm is on every disk again.
+    /// Takes note once all that was promised before the last harm is on every disk again, and what origins left that
+    /// some node has let go of.
     pub(super) fn heal(&mut self) {
         self.nodes.iter_mut().for_each(|node| drop(node.look_for_rot()));
+        let stores = self.nodes.iter().filter_map(|node| node.store());
+        let history = stores.map(|store| store.applied().get(HISTORY)).max();
+        self.history = self.history.max(history.unwrap_or(0));
+        let history = Frontier::from_entries([(HISTORY, self.history)]);
         let (oracle, nodes, kept_from) = (&self.oracle, &self.nodes, self.kept_from());
+        let promised = || {
+            let mut promised = oracle.promised_since(kept_from);
+            promised.merge(&history);
+            promised
+        };
         let mut staying = nodes.iter().filter(|node| !node.is_gone);
-        let healed = self.disk_losses.advance(
-            self.now,
-            || oracle.promised_since(kept_from),
-            |promised| {
-                staying.all(|node| node.whole_store().is_some_and(|store| store.held().covers(promised)))
-            },
-        );
+        let healed = self.disk_losses.advance(self.now, promised, |promised| {
+            staying.all(|node| node.whole_store().is_some_and(|store| store.held().covers(promised)))
+        });
         if let Some(healed) = healed {
             self.oracle.note_everywhere(&healed);
         }

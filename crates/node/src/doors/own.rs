@@ -198,7 +198,7 @@ fn links(status: &Status) -> Vec<Figure> {
 }
 
 fn replication(status: &Status) -> Vec<Figure> {
-    let Counters { frames_applied, frames_known, pulls, frames_voided } = status.counters;
+    let Counters { frames_applied, frames_known, pulls, frames_voided, debts_written_off } = status.counters;
     let outcome = |outcome: &str| vec![("outcome", outcome.to_owned())];
     const FRAMES: &str = "Frames of other nodes by what became of them.";
     let mut figures = vec![
@@ -210,6 +210,12 @@ fn replication(status: &Status) -> Vec<Figure> {
             "Frames given up because no member had them.",
             vec![],
             frames_voided,
+        ),
+        counter(
+            "shoal_replication_debts_written_off_total",
+            "Debts ended by joining what the members had, since none was whole.",
+            vec![],
+            debts_written_off,
         ),
     ];
     let faults = status.faults.iter().map(|(node, fault, count)| {

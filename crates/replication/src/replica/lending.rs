@@ -41,7 +41,7 @@ impl Replica {
                 }
                 kept.lender.clone().filter(|_| !is_view).map(|lender| Source::Kept(lender, ask))
             }
-            None if is_view && has_room => self.fresh_view(),
+            None if is_view && has_room => self.fresh_view(now),
             _ => None,
         };
         let Some(source) = source else {
@@ -63,9 +63,9 @@ impl Replica {
         self.loans.values().any(|loan| loan.debtor < self.config.node)
     }
 
-    /// A view of this moment. One who is in debt has none to give.
-    fn fresh_view(&self) -> Option<Source> {
-        if self.store.debt().is_some() {
+    /// A view of this moment. One who is in debt has none to give, unless all are.
+    fn fresh_view(&self, now: Duration) -> Option<Source> {
+        if self.store.debt().is_some() && !self.is_nobody_whole(now) {
             return None;
         }
         let members = self.members.records().map(|member| member.encode().into()).collect();

@@ -8,6 +8,7 @@ use shoal_merge::Frontier;
 use shoal_model::{NodeId, Origin};
 use shoal_store::{Apply, Chunk, Frame, StoreError};
 
+use super::retiring::HISTORY;
 use super::{Event, Replica};
 use crate::fault::Fault;
 use crate::limits::BEAT;
@@ -38,6 +39,9 @@ impl Replica {
                 if self.is_credible(from, heads.iter().copied()) {
                     let heads = heads.into_iter().filter(|(origin, _)| !self.retired.contains(origin));
                     let has = Frontier::from_entries(heads);
+                    if let Some(peer) = self.peers.get_mut(&from) {
+                        peer.knows_history = has.get(HISTORY) > 0;
+                    }
                     self.note_taker(now, from, probe_ms, &has);
                     self.complete.handle_reply(from, probe_ms, has);
                     self.settle_complete();
@@ -192,6 +196,10 @@ impl Replica {
                 peer.compared = true;
                 peer.has_gone = answer.has_gone;
                 peer.rounds = if was_lacking || answer.has_gone { peer.rounds + 1 } else { 0 };
+                let has_all_before = peer.knows_history && !peer.has_gone;
+                if has_all_before {
+                    self.know_history();
+                }
                 self.consider_readiness(now);
             }
             (Intake::Behind, _) => self.next_compare = self.next_compare.min(now + BEAT),

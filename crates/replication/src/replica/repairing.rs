@@ -2,7 +2,7 @@
 //! node's view: the debt is recorded, the streams are named, and window by window what differs is fetched; then a
 //! flush settles it. Whatever fails on the way is begun anew with another lender; what was fetched stays.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -14,7 +14,7 @@ use shoal_store::pinned::BELOW_HORIZON;
 use shoal_store::windows::window_of;
 use shoal_store::{Chunk, Cursor, Damage, Frame, Pinned, Settlement, StoreError, Want};
 
-use super::retiring::HISTORY;
+use super::retiring::{BEFORE_ALL, HISTORY};
 use super::{Event, Readiness, Replica};
 use crate::job::{CompareJob, Compared, Job, Points};
 use crate::limits::{LEND_PATIENCE, LEND_REPEAT, LENDER_REST, PAUSE_MAX, ROUNDS};
@@ -35,6 +35,8 @@ pub(super) struct Repair {
     terms: Terms,
     /// Whether frames are missing, so that there is a debt.
     owes: bool,
+    /// Whether the lender is not whole, as no member is.
+    is_pooling: bool,
     /// Windows that were damaged when it began.
     mending: Vec<Damage>,
     windows: VecDeque<i64>,
@@ -70,6 +72,8 @@ pub(super) struct Repairs {
     needed: Option<(usize, Frontier)>,
     /// Lenders in turn that did not have all that is owed.
     short: u32,
+    /// Members whose points were fetched while none was whole.
+    pooled: BTreeSet<NodeId>,
 }
 
 /// How far a repair is.
@@ -145,10 +149,12 @@ impl Replica {
         }
         let may_lend = |(node, peer): &(&NodeId, &Peer)| {
             let rests = self.repairs.resting.iter().any(|(resting, _)| resting == *node);
-            peer.is_reachable(now) && !peer.is_in_debt && !rests
+            peer.is_reachable(now) && self.is_whole(peer) && !rests
         };
-        let lenders = self.peers.iter().filter(may_lend).map(|(node, _)| *node);
-        let Some(lender) = lenders.choose(&mut self.rng) else { return };
+        let lenders: Vec<_> = self.peers.iter().filter(may_lend).map(|(node, _)| *node).collect();
+        let whole = lenders.into_iter().choose(&mut self.rng);
+        let is_pooling = whole.is_none();
+        let Some(lender) = whole.or_else(|| self.next_to_pool(now)) else { return };
         let repair = Repair {
             loan: Origin(self.rng.random()),
             lender,
@@ -159,6 +165,7 @@ impl Replica {
             began: now,
             terms: Terms::default(),
             owes,
+            is_pooling,
             mending: self.store.damage().iter().copied().collect(),
             windows: VecDeque::new(),
             wants: VecDeque::new(),
@@ -168,6 +175,33 @@ impl Replica {
         };
         self.events.push_back(Event::RepairBegan { lender });
         self.ask(now, repair, Ask::View);
+    }
+
+    /// Whether a peer is not in debt, nor a newcomer that does not know what there was before it as we do.
+    fn is_whole(&self, peer: &Peer) -> bool {
+        !peer.is_in_debt && (peer.knows_history || self.store.applied().get(HISTORY) <= BEFORE_ALL)
+    }
+
+    /// Whether all members are in reach, and not whole any of them: then nobody can have what is owed.
+    pub(super) fn is_nobody_whole(&self, now: Duration) -> bool {
+        let mut others = self.other_members().peekable();
+        let is_lacking =
+            |node| self.peers.get(&node).is_some_and(|peer| peer.is_reachable(now) && !self.is_whole(peer));
+        self.store.debt().is_some() && others.peek().is_some() && others.all(is_lacking)
+    }
+
+    /// Where no member is whole, the least of those in debt fetches what each of the others has, and lends it then.
+    fn next_to_pool(&self, now: Duration) -> Option<NodeId> {
+        let goes_before = |node: NodeId| {
+            let is_in_debt = self.peers.get(&node).is_some_and(|peer| peer.is_in_debt);
+            !is_in_debt || self.config.node < node
+        };
+        let is_first = self.other_members().all(goes_before);
+        let is_left = |node: &NodeId| {
+            let rests = self.repairs.resting.iter().any(|(resting, _)| resting == node);
+            !rests && !self.repairs.pooled.contains(node)
+        };
+        (is_first && self.is_nobody_whole(now)).then(|| self.other_members().find(is_left)).flatten()
     }
 
     /// A hole that no member can fill would keep all frames after it from the others: it is closed for good. Alone
@@ -306,6 +340,9 @@ impl Replica {
         // A lender that has let go of less holds itself what the history stands for.
         let history = owed.get(HISTORY).max(needed.get(HISTORY));
         terms.frontier.merge(&Frontier::from_entries([(HISTORY, history)]));
+        if repair.is_pooling {
+            terms.frontier.merge(&owed);
+        }
         if !terms.frontier.covers(&owed) || repair.owes && !terms.damaged.is_empty() {
             self.repairs.short += 1;
             // Nobody in reach has it: it is lost, and named as such, as a hole or as damage.
@@ -429,10 +466,12 @@ impl Replica {
 
     /// Everything is here; once it is durable the debt is settled.
     fn settle_repair(&mut self, now: Duration, mut repair: Repair, has_begun: bool) {
+        let is_left = |node: NodeId| node != repair.lender && !self.repairs.pooled.contains(&node);
+        let owes_still = repair.is_pooling && self.other_members().any(is_left);
         if !has_begun {
             let settlement = Settlement {
                 loan: repair.loan,
-                frontier: repair.owes.then(|| repair.terms.frontier.clone()),
+                frontier: (repair.owes && !owes_still).then(|| repair.terms.frontier.clone()),
                 mended: repair.mending.clone(),
                 inherited: if repair.owes { repair.terms.damaged.clone() } else { Vec::new() },
             };
@@ -445,8 +484,15 @@ impl Replica {
             self.repairs.current = Some(repair);
             return;
         }
-        let Repair { loan, lender, points, began, .. } = repair;
+        let Repair { loan, lender, points, began, is_pooling, .. } = repair;
         self.send(lender, &Message::Ask { loan, ask: Ask::Nothing });
+        if is_pooling {
+            self.repairs.pooled.insert(lender);
+        }
+        if self.store.debt().is_none() {
+            self.repairs.pooled.clear();
+            self.counters.debts_written_off += u64::from(is_pooling);
+        }
         self.repairs.needed = None;
         self.peers.values_mut().for_each(Peer::forget_gap);
         self.next_compare = now;

@@ -19,6 +19,9 @@ const MARGIN: Duration = Duration::from_secs(3_600);
 const KNOWN_FOR: Duration = Duration::from_secs(7 * 86_400);
 /// The origin that stands for those that are over. No node draws it.
 pub const HISTORY: Origin = Origin([0xff; 16]);
+/// The history's number at a node that knows what there was before it, before any origin is over. A newcomer has
+/// none before it has compared itself with such a node, or with all members.
+pub(super) const BEFORE_ALL: u64 = 1;
 
 /// What is known of the history besides its number in the frontier. A peer whose clock is behind ours names the
 /// origins still that went here just now, and lacks nothing; a newcomer lacks them.
@@ -56,7 +59,7 @@ impl History {
 
     /// Whether a peer that has so much of each origin lacks something of those that are over.
     pub(super) fn is_lacked(&self, has: impl Fn(Origin) -> u64) -> bool {
-        let number = has(HISTORY);
+        let number = has(HISTORY).max(BEFORE_ALL);
         let is_lacked = |retired: &Retired| number < retired.closed_ms && has(retired.origin) < retired.seq;
         number < self.settled || self.recent.iter().any(is_lacked)
     }
@@ -75,8 +78,16 @@ impl Replica {
         let is_over = |(origin, at_ms): &(Origin, i64)| *at_ms <= until && lender.get(*origin) == 0;
         let over: Vec<_> = self.members.closed().filter(is_over).map(|(origin, _)| origin).collect();
         for origin in over {
-            self.store.retire(origin, HISTORY, 0);
+            self.store.retire(origin);
             self.retired.insert(origin);
+        }
+    }
+
+    /// Nothing is missing of what there was before this node: it has all that a node has that knew it, or there is
+    /// nobody who may know more.
+    pub(super) fn know_history(&mut self) {
+        if self.store.applied().get(HISTORY) == 0 {
+            self.store.raise(HISTORY, BEFORE_ALL);
         }
     }
 
@@ -95,6 +106,7 @@ impl Replica {
         if !is_whole || knows_nobody || !others.iter().all(has_compared) {
             return;
         }
+        self.know_history();
         let horizon_ms = self.store.horizon_ms();
         self.history.settle_before(horizon_ms);
         let over: Vec<(Origin, i64)> = self.over(horizon_ms).collect();
@@ -102,8 +114,9 @@ impl Replica {
             let seq = self.store.applied().get(origin);
             if seq > 0 {
                 tracing::debug!(%origin, "an origin is over: all its points are below the horizon");
-                let closed_ms = u64::try_from(at_ms).unwrap_or(0).max(1);
-                self.store.retire(origin, HISTORY, closed_ms);
+                let closed_ms = u64::try_from(at_ms).unwrap_or(0).max(BEFORE_ALL + 1);
+                self.store.retire(origin);
+                self.store.raise(HISTORY, closed_ms);
                 self.history.recent.push_back(Retired { origin, seq, closed_ms, horizon_ms });
                 self.retired.insert(origin);
             }

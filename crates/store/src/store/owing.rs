@@ -100,22 +100,28 @@ impl Store {
     }
 
     /// Forgets an origin that is over, all of whose points are below the horizon: it reads as nothing applied.
-    /// In its place stands `history`, an origin that has no frames, at `at` or beyond.
-    pub fn retire(&mut self, origin: Origin, history: Origin, at: u64) {
-        let history = Frontier::from_entries([(history, at)]);
+    pub fn retire(&mut self, origin: Origin) {
+        self.change_frontiers(|known| {
+            known.remove(origin);
+        });
+        self.holes.retain(|id, _| id.origin != origin);
+        self.ended.insert(origin);
+    }
+
+    /// Raises the number of an origin that has no frames.
+    pub fn raise(&mut self, origin: Origin, to: u64) {
+        let raised = Frontier::from_entries([(origin, to)]);
+        self.change_frontiers(|known| known.merge(&raised));
+    }
+
+    fn change_frontiers(&mut self, change: impl Fn(&mut Frontier)) {
         let frozen = self.frozen.as_mut().map(|frozen| &mut frozen.applied);
         let debt = self.manifest.debt.as_mut().map(|debt| &mut debt.frontier);
         let known = [&mut self.applied, &mut self.synced].into_iter().chain(&mut self.syncing);
-        known.chain(frozen).chain(debt).for_each(|known| {
-            known.remove(origin);
-            known.merge(&history);
-        });
+        known.chain(frozen).chain(debt).for_each(&change);
         let mut applied = Frontier::from_entries(self.manifest.applied.iter().copied());
-        applied.remove(origin);
-        applied.merge(&history);
+        change(&mut applied);
         self.manifest.applied = applied.iter().collect();
-        self.holes.retain(|id, _| id.origin != origin);
-        self.ended.insert(origin);
         self.background.manifest_is_old = true;
     }
 

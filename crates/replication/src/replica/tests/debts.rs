@@ -135,6 +135,61 @@ fn a_lender_that_dies_is_replaced_by_another() {
 }
 
 #[test]
+fn debtors_whose_lender_is_gone_for_good_join_what_they_have() {
+    let mut world = World::of_three_with(forgetful());
+    write_much(&mut world, 1, 10..30, 0..20);
+    world.down.extend([id(2), id(3)]);
+    let owes = |world: &World, n: u8| {
+        let store = world.nodes[&id(n)].replica.store();
+        store.debt().is_some() && store.is_debt_recorded()
+    };
+    for n in [4, 5, 6] {
+        world.start(n, 1, &[1], MemoryDisk::new());
+        world.run_until("it is in debt", |world| owes(world, n));
+        world.cut_both(n, 1);
+    }
+    world.down.insert(id(1));
+    world.run_for(Duration::from_secs(40));
+    assert!((4..=6).all(|n| owes(&world, n)), "nobody knows that the others are gone for good");
+    let now = world.now;
+    let gone: Vec<_> = world.replica(4).members().joined().map(|member| member.node).collect();
+    for node in gone.into_iter().filter(|node| *node < id(4)) {
+        world.replica(4).forget(now, &node.to_string()).unwrap();
+    }
+    world.run_until("no debt is left", |world| (4..=6).all(|n| !owes(world, n)));
+    world.run_until("all agree", World::agree);
+    let written_off = |n: &u8| world.nodes[&id(*n)].replica.counters().debts_written_off;
+    assert_eq!([4, 5, 6].iter().map(written_off).sum::<u64>(), 1);
+    assert_eq!((repaired(&world, 4), repaired(&world, 5), repaired(&world, 6)), (2, 1, 1));
+}
+
+#[test]
+fn a_newcomer_that_does_not_know_what_was_before_it_is_no_lender() {
+    let mut world = World::of_three_with(Options { retention: Duration::from_secs(3_600), ..forgetful() });
+    write_much(&mut world, 3, 10..14, 0..2);
+    let disk = world.node(3).disk.clone();
+    world.start(3, 2, &[1], disk);
+    world.run_until("all agree", World::agree);
+    for n in 1..=3 {
+        pass_time(&mut world, n, 12 * 3_600_000);
+    }
+    world.run_until("an origin is over", |world| {
+        world.nodes.values().all(|node| node.replica.store().applied().get(HISTORY) > 1)
+    });
+    world.down.insert(id(2));
+    world.start(4, 1, &[1], MemoryDisk::new());
+    let owes = |world: &World| world.nodes[&id(4)].replica.store().debt().is_some();
+    world.run_until("a newcomer is in debt", owes);
+    world.down.extend([id(1), id(3)]);
+    world.start(5, 1, &[4], MemoryDisk::new());
+    world.run_for(Duration::from_secs(40));
+    assert!(owes(&world), "the newest node has nothing to lend");
+    world.down.clear();
+    world.run_until("the debt is settled", |world| !owes(world));
+    assert_eq!(world.replica(4).counters().debts_written_off, 0);
+}
+
+#[test]
 fn what_has_rotted_in_blocks_comes_back_from_a_peer() {
     let mut world = World::of_three_with(forgetful());
     write_much(&mut world, 1, 10..30, 0..20);
