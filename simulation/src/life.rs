@@ -54,6 +54,8 @@ pub struct Node {
     pub last_id: Option<NodeId>,
     /// Whether bits of its disk have flipped, found or not.
     pub is_rotten: bool,
+    /// Whether the last process lacked something that it knew of when it ended.
+    pub ended_lacking: bool,
     /// A bit that has flipped and that nobody knows of yet.
     pub hidden_rot: Option<HiddenRot>,
     /// Whether it has left for good.
@@ -127,6 +129,7 @@ impl Node {
             has_trouble: false,
             last_id: None,
             is_rotten: false,
+            ended_lacking: false,
             hidden_rot: None,
             is_gone: false,
             is_leaving: false,
@@ -195,6 +198,7 @@ impl Node {
         if self.doom.take().is_some() {
             self.disk.end_trouble();
         }
+        self.ended_lacking = self.lacks_something();
         if let Some(life) = self.life.take() {
             self.past = Some(Past::of(life.replica.store()));
         }
@@ -264,6 +268,11 @@ impl Node {
         self.store().filter(|store| {
             store.debt().is_none() && store.holes().next().is_none() && store.damage().is_empty()
         })
+    }
+
+    /// Whether the process lacks something that it knows of, or the last one did.
+    pub fn lacks_something(&self) -> bool {
+        if self.life.is_some() { self.whole_store().is_none() } else { self.ended_lacking }
     }
 
     /// Takes note if hidden rot has been found and made good.

@@ -129,7 +129,7 @@ impl World {
         self.heal();
         let is_whole = |other: usize| {
             let one = &self.nodes[other];
-            other != node && !one.is_gone && !one.is_rotten
+            other != node && !one.is_gone && !one.is_rotten && !one.lacks_something()
         };
         let is_known = self.nodes.iter().all(|one| one.hidden_rot.is_none());
         is_known && matches!(self.disk_losses, DiskLosses::Allowed) && (0..self.nodes.len()).any(is_whole)

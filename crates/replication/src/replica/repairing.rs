@@ -346,7 +346,8 @@ impl Replica {
         if !terms.frontier.covers(&owed) || repair.owes && !terms.damaged.is_empty() {
             self.repairs.short += 1;
             // Nobody in reach has it: it is lost, and named as such, as a hole or as damage.
-            if self.repairs.short < 4 * self.peers.len().max(1) as u32 {
+            let in_reach = self.peers.values().filter(|peer| peer.is_reachable(now)).count();
+            if self.repairs.short < 4 * in_reach.max(1) as u32 {
                 return self.give_up(now, repair, "the lender has not all that is owed");
             }
         }
