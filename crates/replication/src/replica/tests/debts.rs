@@ -164,6 +164,34 @@ fn debtors_whose_lender_is_gone_for_good_join_what_they_have() {
 }
 
 #[test]
+fn what_a_newcomer_did_not_see_go_it_is_told_of() {
+    let mut world = World::of_three_with(Options { retention: Duration::from_secs(3_600), ..forgetful() });
+    write_much(&mut world, 3, 10..14, 0..2);
+    for life in [2, 3] {
+        let disk = world.node(3).disk.clone();
+        world.start(3, life, &[1], disk);
+        world.run_until("all agree", World::agree);
+    }
+    let over = [origin(3, 1), origin(3, 2)];
+    for n in 1..=3 {
+        pass_time(&mut world, n, 12 * 3_600_000);
+    }
+    world.run_until("both lives are over", |world| {
+        let stores = world.nodes.values().map(|node| node.replica.store());
+        stores.into_iter().all(|store| over.iter().all(|origin| store.applied().get(*origin) == 0))
+    });
+    // Nobody's horizon has moved by a window since: only the origins themselves say that something went.
+    assert!(world.replica(1).members().of(id(3)).is_some());
+    world.start(4, 1, &[1], MemoryDisk::new());
+    pass_time(&mut world, 4, 12 * 3_600_000);
+    world.run_until("the new node is in service", is_in_service(4));
+    world.run_until("all agree", World::agree);
+    assert_eq!(repaired(&world, 4), 1);
+    let members = |n| world.nodes[&id(n)].replica.members();
+    assert_eq!(members(4), members(1));
+}
+
+#[test]
 fn a_newcomer_that_does_not_know_what_was_before_it_is_no_lender() {
     let mut world = World::of_three_with(Options { retention: Duration::from_secs(3_600), ..forgetful() });
     write_much(&mut world, 3, 10..14, 0..2);
