@@ -492,7 +492,10 @@ impl Replica {
         }
         if self.store.debt().is_none() {
             self.repairs.pooled.clear();
-            self.counters.debts_written_off += u64::from(is_pooling);
+            if is_pooling {
+                tracing::warn!("no member was whole: all have been asked, and what none of them had is lost");
+                self.counters.debts_written_off += 1;
+            }
         }
         self.repairs.needed = None;
         self.peers.values_mut().for_each(Peer::forget_gap);

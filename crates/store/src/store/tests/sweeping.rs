@@ -110,7 +110,7 @@ fn the_table_of_an_origin_that_was_let_go_of_goes_with_its_last_frame() {
     drop(store);
     let mut store = open_short(&disk, 2);
     pass(&mut store, WINDOW_MS);
-    store.retire(origin(9), origin(255), 1);
+    store.retire(origin(9));
     pass(&mut store, 2 * WINDOW_MS);
     assert_eq!(store.table_len(origin(9)), 1, "its frame is still there");
     for windows in 4..6 {
