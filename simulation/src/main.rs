@@ -10,9 +10,13 @@ use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail};
+use mimalloc::MiMalloc;
 use shoal_simulation::{Options, Outcome, converge, run};
 
 use sweep::{Plan, Sweep};
+
+#[global_allocator]
+static ALLOCATOR: MiMalloc = MiMalloc;
 
 const USAGE: &str = "usage: shoal-simulation run --seed S [--seconds N] [--nodes N]
        shoal-simulation replay --seed S [--seconds N] [--nodes N]      the same, with the whole story
