@@ -6,10 +6,15 @@ use std::time::Duration;
 /// Lines of the story that are kept, the last ones: more than ten minutes have.
 const STORY_LINES_MAX: usize = 20_000;
 
+/// Bytes that are hashed at once.
+const HASHED_BYTES: usize = 1 << 16;
+
 /// The record of one run.
 #[derive(Debug, Default)]
 pub struct Trace {
     hasher: blake3::Hasher,
+    /// What is not in the hash yet: much at once is hashed quicker.
+    unhashed: Vec<u8>,
     story: std::collections::VecDeque<String>,
     events: u64,
 }
@@ -18,9 +23,15 @@ impl Trace {
     /// Takes an event into the hash: when, what, at which node, with which bytes.
     pub fn note(&mut self, at: Duration, what: &str, node: usize, bytes: &[u8]) {
         self.events += 1;
-        self.hasher.update(&(at.as_nanos() as u64).to_le_bytes());
-        self.hasher.update(what.as_bytes()).update(&(node as u64).to_le_bytes());
-        self.hasher.update(&(bytes.len() as u64).to_le_bytes()).update(bytes);
+        self.unhashed.extend_from_slice(&(at.as_nanos() as u64).to_le_bytes());
+        self.unhashed.extend_from_slice(what.as_bytes());
+        self.unhashed.extend_from_slice(&(node as u64).to_le_bytes());
+        self.unhashed.extend_from_slice(&(bytes.len() as u64).to_le_bytes());
+        self.unhashed.extend_from_slice(bytes);
+        if self.unhashed.len() >= HASHED_BYTES {
+            self.hasher.update(&self.unhashed);
+            self.unhashed.clear();
+        }
     }
 
     /// Takes an event in that belongs into the story too.
@@ -46,7 +57,8 @@ impl Trace {
     /// The hash of all events so far.
     pub fn hash(&self) -> u128 {
         let mut half = [0; 16];
-        half.copy_from_slice(&self.hasher.finalize().as_bytes()[..16]);
+        let hash = self.hasher.clone().update(&self.unhashed).finalize();
+        half.copy_from_slice(&hash.as_bytes()[..16]);
         u128::from_be_bytes(half)
     }
 

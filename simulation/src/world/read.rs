@@ -104,8 +104,10 @@ impl World {
     /// Somebody reads the merged counter, if the node has synced all that it shows.
     fn check_fall(&mut self, reader: usize, node: usize) {
         let Some(store) = self.nodes[node].whole_store() else { return };
-        let is_synced = store.held() == *store.applied();
-        let Some(point) = answers::newest(&store.view(), REQUESTS).filter(|_| is_synced) else { return };
+        if store.held() != *store.applied() {
+            return;
+        }
+        let Some(point) = answers::newest(&store.view(), REQUESTS) else { return };
         let applied = store.applied().clone();
         let result = self.readers[reader].read(&self.nodes[node].name, &applied, point.value);
         self.judge(Invariant::Monotone, result);
