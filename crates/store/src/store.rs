@@ -170,6 +170,8 @@ pub struct Store {
     applied: Frontier,
     synced: Frontier,
     syncing: Option<Frontier>,
+    /// Whether anything was written since the last sync was asked for.
+    is_unsynced: bool,
     unreadable: u64,
     findings: Findings,
     snapshotting: snapshotting::Snapshotting,
@@ -183,7 +185,7 @@ pub struct Store {
 impl Store {
     /// The sync that is due, if any; report it with [`Store::handle_synced`]. There is one at a time.
     pub fn poll_sync(&mut self) -> Option<SyncJob> {
-        if self.syncing.is_some() || self.failed.is_some() || self.synced == self.applied {
+        if self.syncing.is_some() || self.failed.is_some() || !std::mem::take(&mut self.is_unsynced) {
             return None;
         }
         self.syncing = Some(self.applied.clone());
@@ -201,6 +203,7 @@ impl Store {
         }
         let head = FrameId { origin: self.own, seq: frontier.get(self.own) };
         self.synced = frontier;
+        debug_assert!(self.is_unsynced || self.synced == self.applied, "a sync is forgotten");
         self.journal.note_synced(job);
         if let Err(error) = self.journal.commit(&Commit { synced: job.end(), head }) {
             self.note_failure(error);

@@ -175,6 +175,7 @@ impl Store {
         self.holes.remove(&frame.id());
         if seq > self.applied.get(origin) {
             self.applied.advance(origin, seq).expect("gaps were refused before");
+            self.is_unsynced = true;
             return Ok(());
         }
         self.note_filled(frame.id());
@@ -183,6 +184,7 @@ impl Store {
 
     /// What filled a hole, the frame or the table that it lacked, is not durable before the next sync.
     pub(super) fn note_filled(&mut self, id: FrameId) {
+        self.is_unsynced = true;
         for frontier in std::iter::once(&mut self.synced).chain(&mut self.syncing) {
             let below = frontier.remove(id.origin).min(id.seq - 1);
             frontier.merge(&Frontier::from_entries([(id.origin, below)]));

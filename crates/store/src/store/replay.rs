@@ -84,6 +84,7 @@ impl Store {
             applied: owed(&manifest),
             synced: Frontier::default(),
             syncing: None,
+            is_unsynced: false,
             unreadable: 0,
             findings: Findings::default(),
             snapshotting: Default::default(),
@@ -99,6 +100,7 @@ impl Store {
         store.remove_strangers()?;
         let frames = store.replay(&entries, &heads)?;
         store.synced = store.applied.clone();
+        store.is_unsynced = false;
         store.end_old_loans();
         let members = store.members.clone();
         Ok(Opened { store, members, replayed: Replayed { frames, cut_bytes, rot } })

@@ -30,12 +30,14 @@ impl Store {
 
     /// Whether a frame that was applied is no longer in the journal: its points are in blocks only.
     pub fn is_gone(&mut self, id: FrameId) -> bool {
-        let is_unread = match self.holes.get(&id) {
+        if id.seq > self.applied.get(id.origin) {
+            return false;
+        }
+        match self.holes.get(&id) {
             Some(Hole::Unread(_)) => true,
             Some(_) => false,
             None => self.journal.find(id).is_none(),
-        };
-        id.seq <= self.applied.get(id.origin) && is_unread
+        }
     }
 
     /// How far an origin's frames can be served, if a peer has them up to `have`.
