@@ -65,7 +65,12 @@ impl Frontier {
 
     /// Whether this frontier holds all that the other does.
     pub fn covers(&self, other: &Frontier) -> bool {
-        other.iter().all(|(origin, seq)| self.get(origin) >= seq)
+        // Both are in order of origin: each is gone through once.
+        let mut ours = self.iter();
+        other.iter().all(|(origin, seq)| {
+            ours.find(|(known, _)| *known >= origin)
+                .is_some_and(|(known, held)| known == origin && held >= seq)
+        })
     }
 
     /// Becomes the least frontier that covers both. Right where the frames of both are held, and for
