@@ -492,6 +492,9 @@ impl Replica {
     }
 
     fn settle(&mut self, now: Duration) {
+        if self.writes.len() == 0 {
+            return;
+        }
         let (electorate, origin) = (self.electorate(now), self.config.origin);
         let answers_early = shoal_merge::Mutant::AnswersBeforeSync.is_on();
         let own = if answers_early { u64::MAX } else { self.store.held_of(origin) };

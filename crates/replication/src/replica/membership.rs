@@ -118,6 +118,9 @@ impl Replica {
 
     /// Goes into service when what it waits for has come.
     pub(super) fn consider_readiness(&mut self, now: Duration) {
+        if matches!(self.readiness, Readiness::Ready | Readiness::Leaving) {
+            return;
+        }
         let reachable = || self.peers.iter().filter(|(_, peer)| peer.is_reachable(now));
         let members = || reachable().filter(|(node, _)| self.members.counts(**node)).map(|(_, peer)| peer);
         let alone = members().next().is_none();

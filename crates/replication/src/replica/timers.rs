@@ -72,15 +72,21 @@ impl Replica {
 
     /// Whether a wall clock is well ahead of those of the members: then nothing is let go for being old.
     pub(super) fn clock_leads(&self, now_ms: i64) -> bool {
-        let members = self.peers.iter().filter(|(node, _)| self.members.counts(**node));
         let age = |at: Duration| self.timed_at.saturating_sub(at).as_millis() as i64;
-        let is_behind = |ms: i64| now_ms.saturating_sub(ms) > CLOCK_LEAD_MAX.as_millis() as i64;
-        let (mut behind, mut all) = (0_usize, 0_usize);
-        for (at, ms) in members.filter_map(|(_, peer)| peer.clock) {
-            all += 1;
-            behind += usize::from(is_behind(ms.saturating_add(age(at))));
+        let is_behind = |(at, ms): (Duration, i64)| {
+            now_ms.saturating_sub(ms.saturating_add(age(at))) > CLOCK_LEAD_MAX.as_millis() as i64
+        };
+        // Counted, since this is asked at every event; where all is well nobody's membership is looked up.
+        if !self.peers.values().filter_map(|peer| peer.clock).any(is_behind) {
+            return false;
         }
-        // So is their median then, of two in the middle the lesser. Counted, since this is asked at every event.
+        let members = self.peers.iter().filter(|(node, _)| self.members.counts(**node));
+        let (mut behind, mut all) = (0_usize, 0_usize);
+        for clock in members.filter_map(|(_, peer)| peer.clock) {
+            all += 1;
+            behind += usize::from(is_behind(clock));
+        }
+        // So is their median then, of two in the middle the lesser.
         behind > all.saturating_sub(1) / 2
     }
 
