@@ -33,12 +33,12 @@ pub fn check(left: Option<&Past>, found: &Past, risen: &BTreeSet<Origin>) -> Res
 }
 
 /// What of a frontier is not in another. Origins that are over may have come back in place of the history that stood
-/// for them: the manifest names both, and the newest one may not have been written.
+/// for them: the manifest names both, and the newest one may not have been written. A history of 1 stands for none.
 fn lacking(all: &Frontier, has: &Frontier, found: &Past, risen: &BTreeSet<Origin>) -> Result<(), String> {
     let came_back = found.applied.iter().any(|(origin, _)| origin != HISTORY && all.get(origin) == 0);
     for (origin, range) in has.missing_from(all) {
-        let is_history = origin == HISTORY;
-        if !(is_history && came_back || risen.contains(&origin)) {
+        let is_left = origin == HISTORY && (came_back || *range.end() == 1);
+        if !(is_left || risen.contains(&origin)) {
             return Err(format!("frames {}..={} of origin {origin} are gone", range.start(), range.end()));
         }
     }
@@ -69,6 +69,7 @@ mod tests {
         let over = past(&[(HISTORY, 9)]);
         assert!(check(&over, &past(&[(OTHER, 5), (HISTORY, 3)])).is_ok());
         assert!(check(&over, &past(&[(HISTORY, 3)])).is_err(), "what they left is gone");
+        assert!(check(&past(&[(OTHER, 5), (HISTORY, 1)]), &past(&[(OTHER, 5)])).is_ok(), "it stands for none");
         assert!(
             super::check(Some(&left), &past(&[]), &[OTHER].into()).is_ok(),
             "it had risen from the journal"
