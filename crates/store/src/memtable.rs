@@ -10,20 +10,22 @@
 //! `previous` is a word number plus one, 0 for none. The longer form holds times more than 24
 //! days from the first one, and those of delta streams, whose axis is finer than a millisecond.
 
+mod directory;
+
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 
 use shoal_model::Point;
 use shoal_model::time::DELTA_MILLIS_MAX;
 
+use directory::{Directory, PAGES};
+
 /// Words of a page: half a megabyte.
 const PAGE_WORDS: usize = 1 << 16;
 /// Chain heads of one page.
 const HEADS: usize = 1 << 12;
 /// Pages a memtable may have, four gigabytes: word numbers fit 32 bits.
-const PAGES_MAX: usize = 1 << 13;
-/// Pages of heads: every place that a catalogue can give.
-const HEAD_PAGES_MAX: usize = 1 << 14;
+const PAGES_MAX: usize = PAGES / 2;
 /// Words of the longest point.
 const POINT_WORDS_MAX: usize = 3;
 /// How far before the first time the base lies: late points are rarely older.
@@ -37,8 +39,9 @@ type HeadPage = Box<[AtomicU32]>;
 /// Points in memory.
 pub struct Memtable {
     base: OnceLock<i64>,
-    pages: Box<[OnceLock<Page>]>,
-    heads: Box<[OnceLock<HeadPage>]>,
+    pages: Directory<Page>,
+    /// A head for every place that a catalogue can give.
+    heads: Directory<HeadPage>,
     words: AtomicU64,
     points: AtomicU64,
 }
@@ -60,8 +63,8 @@ impl Default for Memtable {
     fn default() -> Self {
         Self {
             base: OnceLock::new(),
-            pages: (0..PAGES_MAX).map(|_| OnceLock::new()).collect(),
-            heads: (0..HEAD_PAGES_MAX).map(|_| OnceLock::new()).collect(),
+            pages: Directory::default(),
+            heads: Directory::default(),
             words: AtomicU64::new(0),
             points: AtomicU64::new(0),
         }
@@ -75,10 +78,10 @@ impl Memtable {
         if at % PAGE_WORDS > PAGE_WORDS - POINT_WORDS_MAX {
             at = (at / PAGE_WORDS + 1) * PAGE_WORDS;
         }
-        let Some(page) = self.pages.get(at / PAGE_WORDS).map(|page| page.get_or_init(|| recycled.page()))
-        else {
+        if at / PAGE_WORDS >= PAGES_MAX {
             return false;
-        };
+        }
+        let Some(page) = self.pages.get_or_init(at / PAGE_WORDS, || recycled.page()) else { return false };
         let Some(head) = self.head_or_new(place) else { return false };
         let after = self.after_base(point.time);
         let previous = head.load(Ordering::Relaxed);
@@ -110,14 +113,13 @@ impl Memtable {
 
     /// Bytes allocated.
     pub fn memory_bytes(&self) -> usize {
-        let pages = self.pages.iter().filter(|page| page.get().is_some()).count() * PAGE_WORDS * 8;
-        let heads = self.heads.iter().filter(|page| page.get().is_some()).count() * HEADS * 4;
-        pages + heads + (PAGES_MAX + HEAD_PAGES_MAX) * size_of::<OnceLock<Page>>()
+        let pages = self.pages.memory_bytes() + self.pages.iter().count() * PAGE_WORDS * 8;
+        pages + self.heads.memory_bytes() + self.heads.iter().count() * HEADS * 4
     }
 
     /// Gives the pages up for use by another memtable.
     pub fn recycle(self, recycled: &mut Recycled) {
-        recycled.pages.extend(self.pages.into_vec().into_iter().filter_map(OnceLock::into_inner));
+        recycled.pages.extend(self.pages.into_pages());
     }
 
     /// The time as the short form holds it. The first time in milliseconds sets the base, a while before it.
@@ -130,12 +132,12 @@ impl Memtable {
     }
 
     fn head_or_new(&self, place: u32) -> Option<&AtomicU32> {
-        let page = self.heads.get(place as usize / HEADS)?;
-        page.get_or_init(|| (0..HEADS).map(|_| AtomicU32::new(0)).collect()).get(place as usize % HEADS)
+        let page = || (0..HEADS).map(|_| AtomicU32::new(0)).collect();
+        self.heads.get_or_init(place as usize / HEADS, page)?.get(place as usize % HEADS)
     }
 
     fn word(&self, at: usize) -> u64 {
-        let page = self.pages.get(at / PAGE_WORDS).and_then(OnceLock::get);
+        let page = self.pages.get(at / PAGE_WORDS);
         page.and_then(|page| page.get(at % PAGE_WORDS)).map_or(0, |word| word.load(Ordering::Relaxed))
     }
 }
@@ -159,16 +161,14 @@ impl MemtableView {
 
     /// Adds a stream's points, newest first and with duplicates, as they were appended.
     pub fn read(&self, place: u32, out: &mut Vec<Point>) {
-        let page = self.table.heads.get(place as usize / HEADS).and_then(OnceLock::get);
+        let page = self.table.heads.get(place as usize / HEADS);
         let Some(head) = page.and_then(|page| page.get(place as usize % HEADS)) else { return };
         self.follow(head.load(Ordering::Acquire), out);
     }
 
     /// The places that have points, in order.
     pub fn places(&self) -> impl Iterator<Item = u32> + '_ {
-        let pages =
-            self.table.heads.iter().enumerate().filter_map(|(number, page)| Some((number, page.get()?)));
-        pages.flat_map(|(number, page)| {
+        self.table.heads.iter().flat_map(|(number, page)| {
             let used = page.iter().enumerate().filter(|(_, head)| head.load(Ordering::Acquire) != 0);
             used.map(move |(index, _)| (number * HEADS + index) as u32)
         })

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use shoal_merge::lens::{self, WriterPoints};
-use shoal_model::{Point, time};
+use shoal_model::{Matcher, Point, time};
 use shoal_store::{StreamView, View};
 
 /// A series by its labels and whether it is the second of its labels; its merged samples and its newest value.
@@ -37,11 +37,15 @@ pub fn check(one: (&str, &Answer), other: (&str, &Answer)) -> Result<(), String>
 }
 
 /// A series' newest merged value at or before a time, as an instant query reads it; none while points are missing.
-pub fn newest(view: &View, selector: &str) -> Option<Point> {
-    let matchers = shoal_query::parse_selector(selector).expect("the series are constants");
-    let found = view.select(&matchers);
+pub fn newest(view: &View, matchers: &[Matcher]) -> Option<Point> {
+    let found = view.select(matchers);
     let streams = view.read_condensed(found.first()?, EVER..=EVER).whole().ok()?;
     lens::last(&parts(&streams), EVER)
+}
+
+/// What finds a series.
+pub fn matchers(selector: &str) -> Vec<Matcher> {
+    shoal_query::parse_selector(selector).expect("the series are constants")
 }
 
 /// The last ms of every axis.

@@ -34,7 +34,7 @@ pub fn check(oracle: &Oracle, workload: &Workload, view: &View, contents: &Conte
         (DEPTH, newest(written(), view)),
     ];
     for (series, expected) in expected {
-        let read = answers::newest(view, series).map(|point| point.value);
+        let read = answers::newest(view, &answers::matchers(series)).map(|point| point.value);
         if read.filter(|value| *value != 0.0) != expected.filter(|value| *value != 0.0) {
             return Err(format!("{series} reads {read:?}; the sessions counted {expected:?}"));
         }

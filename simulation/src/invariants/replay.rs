@@ -69,7 +69,10 @@ mod tests {
         let over = past(&[(HISTORY, 9)]);
         assert!(check(&over, &past(&[(OTHER, 5), (HISTORY, 3)])).is_ok());
         assert!(check(&over, &past(&[(HISTORY, 3)])).is_err(), "what they left is gone");
-        assert!(check(&past(&[(OTHER, 5), (HISTORY, 1)]), &past(&[(OTHER, 5)])).is_ok(), "it stands for none");
+        assert!(
+            check(&past(&[(OTHER, 5), (HISTORY, 1)]), &past(&[(OTHER, 5)])).is_ok(),
+            "it stands for none"
+        );
         assert!(
             super::check(Some(&left), &past(&[]), &[OTHER].into()).is_ok(),
             "it had risen from the journal"

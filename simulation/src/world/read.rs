@@ -1,15 +1,20 @@
 //! Reads while faults strike: how far a node calls itself complete, whether what was written is shown where it is
 //! applied, and whether a counter that was read once reads less later.
 
+use std::sync::LazyLock;
 use std::time::Duration;
 
 use rand::Rng;
 use rand::seq::IteratorRandom;
+use shoal_model::Matcher;
 
 use super::{Event, World};
 use crate::invariants::{Invariant, answers, memory, token};
 use crate::life::Node;
 use crate::workload::{ORDERS, REQUESTS};
+
+static ORDERS_MATCHERS: LazyLock<Vec<Matcher>> = LazyLock::new(|| answers::matchers(ORDERS));
+static REQUESTS_MATCHERS: LazyLock<Vec<Matcher>> = LazyLock::new(|| answers::matchers(REQUESTS));
 
 /// The time between two reads of one reader, in ms.
 const BETWEEN_MS: std::ops::Range<u64> = 800..5_000;
@@ -42,7 +47,8 @@ impl World {
         let (here, there) = (store.view(), twin.view());
         let same_horizon = here.horizon_ms() == there.horizon_ms();
         // A read that lacks something for rot that nobody knew of names it.
-        let read = same_horizon.then(|| answers::newest(&here, ORDERS).zip(answers::newest(&there, ORDERS)));
+        let newest = |view| answers::newest(view, &ORDERS_MATCHERS);
+        let read = same_horizon.then(|| newest(&here).zip(newest(&there)));
         let result = match read.flatten() {
             _ if store.applied() != twin.applied() => Err(format!(
                 "n{node} and {} tell the same hash and have applied different frames",
@@ -107,7 +113,7 @@ impl World {
         if store.held() != *store.applied() {
             return;
         }
-        let Some(point) = answers::newest(&store.view(), REQUESTS) else { return };
+        let Some(point) = answers::newest(&store.view(), &REQUESTS_MATCHERS) else { return };
         let applied = store.applied().clone();
         let result = self.readers[reader].read(&self.nodes[node].name, &applied, point.value);
         self.judge(Invariant::Monotone, result);
