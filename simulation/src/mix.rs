@@ -88,12 +88,14 @@ impl Mix {
     }
 }
 
-/// Mostly a handful or less, seldom many: fifty nodes cost several hundred times what three do.
+/// Mostly two or three, seldom many: fifty nodes cost several hundred times what three do.
 fn draw_nodes(rng: &mut StdRng) -> usize {
-    match rng.random_range(0..1_000) {
-        0..250 => 2,
-        250..958 => rng.random_range(3..=5),
-        958..998 => rng.random_range(6..=12),
+    match rng.random_range(0..10_000) {
+        0..4_500 => 2,
+        4_500..8_700 => 3,
+        8_700..9_400 => 4,
+        9_400..9_850 => 5,
+        9_850..9_995 => rng.random_range(6..=12),
         _ => rng.random_range(13..=50),
     }
 }

@@ -66,13 +66,23 @@ impl View {
         let fresh: Vec<BTreeSet<i64>> = streams.iter().map(|stream| self.fresh_windows(*stream)).collect();
         let windows = self.windows.iter().map(|(window, _)| window).chain(fresh.iter().flatten().copied());
         let windows: BTreeSet<i64> = windows.filter(|window| (oldest..first_full).contains(window)).collect();
+        let mut whole: Vec<(RangeInclusive<i64>, Vec<usize>)> = Vec::new();
         for window in windows {
             let summary = self.windows.summary(window);
             let (fresh, mut sealed): (Vec<usize>, Vec<usize>) =
                 (0..streams.len()).partition(|number| summary.is_none() || fresh[*number].contains(&window));
             sealed.sort_unstable_by_key(|number| streams[*number].0);
             let unread = summary.map(|block| read_summary(block, streams, &sealed, &mut reads));
-            self.read_window(window, streams, &[fresh, unread.unwrap_or_default()].concat(), &mut reads);
+            let numbers = [fresh, unread.unwrap_or_default()].concat();
+            match whole.last_mut() {
+                Some((windows, same)) if *windows.end() == window - 1 && *same == numbers => {
+                    *windows = *windows.start()..=window;
+                }
+                _ => whole.push((window..=window, numbers)),
+            }
+        }
+        for (windows, numbers) in whole.into_iter().filter(|(_, numbers)| !numbers.is_empty()) {
+            self.read_windows(windows, streams, &numbers, &mut reads);
         }
         for ((place, _), read) in streams.iter().zip(&mut reads) {
             self.note_marks(*place, oldest..=first_full - 1, read);
@@ -87,10 +97,16 @@ impl View {
         points.iter().map(|point| window_of(kind, point.time)).collect()
     }
 
-    /// Adds all points of some of the streams in one window.
-    fn read_window(&self, window: i64, streams: &[Place], numbers: &[usize], reads: &mut [StreamRead]) {
+    /// Adds all points of some of the streams in some windows.
+    fn read_windows(
+        &self,
+        windows: RangeInclusive<i64>,
+        streams: &[Place],
+        numbers: &[usize],
+        reads: &mut [StreamRead],
+    ) {
         let wanted: Vec<Place> = numbers.iter().map(|number| streams[*number]).collect();
-        let millis = window_start(window)..=window_end(window);
+        let millis = window_start(*windows.start())..=window_end(*windows.end());
         for (number, read) in numbers.iter().zip(self.read_within(&wanted, millis)) {
             reads[*number].add(read);
         }
