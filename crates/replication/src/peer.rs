@@ -98,7 +98,6 @@ impl Peer {
         if is_other_life {
             self.life_since = Some(now);
             self.whole_at_ms = None;
-            self.knows_history = false;
             self.held = 0;
             self.held_after = (0, 0);
             self.told = 0;
@@ -109,6 +108,7 @@ impl Peer {
         self.sent_ms = self.sent_ms.max(beat.sent_ms);
         self.fingerprint = Some(beat.fingerprint);
         self.is_in_debt = beat.is_in_debt;
+        self.knows_history = beat.knows_history;
         if beat.held_origin == own {
             self.note_held(beat.held, beat.owed);
             self.echoed_ms = self.echoed_ms.max(Some(beat.echo_ms));
@@ -252,6 +252,7 @@ mod tests {
             fingerprint: 0,
             is_in_debt,
             lacks_frames,
+            knows_history: true,
         }
     }
 

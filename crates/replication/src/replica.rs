@@ -358,6 +358,7 @@ impl Replica {
         self.store.handle_synced(job, result);
         self.tell_failure();
         self.tell_held();
+        self.tell_synced_terms();
         self.settle(now);
     }
 

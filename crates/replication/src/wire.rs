@@ -82,6 +82,8 @@ pub struct Beat {
     pub is_in_debt: bool,
     /// Whether frames that the sender applied cannot be read there any more.
     pub lacks_frames: bool,
+    /// Whether the sender knows what there was before it.
+    pub knows_history: bool,
     /// Fingerprint of all that the sender holds, synced.
     pub fingerprint: u128,
 }
@@ -111,11 +113,15 @@ pub enum Message {
     },
     /// Tell me what you have applied.
     Probe {
+        /// The prober's origin in this life; comes back in the reply, for another life's clock may be another.
+        origin: Origin,
         /// The prober's wall clock, in ms; comes back in the reply.
         sent_ms: i64,
     },
     /// This is what I have applied.
     Applied {
+        /// Whose probe this answers.
+        origin: Origin,
         /// The probe that this answers.
         probe_ms: i64,
         /// The last frame by origin.
@@ -181,12 +187,14 @@ impl Message {
                 let flags = u8::from(*answers_pull) | u8::from(*more) << 1;
                 put_body(&mut out, FRAMES, flags, &frames_body(chunks, frames, gone));
             }
-            Message::Probe { sent_ms } => {
+            Message::Probe { origin, sent_ms } => {
                 out.push(PROBE);
+                out.extend_from_slice(&origin.0);
                 put_signed(&mut out, *sent_ms);
             }
-            Message::Applied { probe_ms, heads } => {
+            Message::Applied { origin, probe_ms, heads } => {
                 out.push(APPLIED);
+                out.extend_from_slice(&origin.0);
                 put_signed(&mut out, *probe_ms);
                 put_heads(&mut out, heads);
             }
@@ -218,8 +226,11 @@ impl Message {
             BEAT => take_beat(&mut reader).map(Message::Beat),
             PULL => take_pull(&mut reader).map(|have| Message::Pull { have }),
             FRAMES => take_frames(bytes, &mut reader),
-            PROBE => Ok(Message::Probe { sent_ms: reader.signed()? }),
-            APPLIED => Ok(Message::Applied { probe_ms: reader.signed()?, heads: take_heads(&mut reader)? }),
+            PROBE => Ok(Message::Probe { origin: Origin(reader.array()?), sent_ms: reader.signed()? }),
+            APPLIED => {
+                let (origin, probe_ms) = (Origin(reader.array()?), reader.signed()?);
+                Ok(Message::Applied { origin, probe_ms, heads: take_heads(&mut reader)? })
+            }
             HELD => {
                 let (origin, seq, owed) = (Origin(reader.array()?), reader.varint()?, reader.varint()?);
                 Ok(Message::Held { origin, seq, owed })
@@ -243,7 +254,9 @@ fn put_beat(out: &mut Vec<u8>, beat: &Beat) {
     out.extend_from_slice(&beat.origin.0);
     out.extend_from_slice(&beat.held_origin.0);
     out.extend_from_slice(&beat.fingerprint.to_le_bytes());
-    out.push(u8::from(beat.is_in_debt) | u8::from(beat.lacks_frames) << 1);
+    out.push(
+        u8::from(beat.is_in_debt) | u8::from(beat.lacks_frames) << 1 | u8::from(beat.knows_history) << 2,
+    );
 }
 
 fn take_beat(reader: &mut Reader<'_>) -> Result<Beat, WireError> {
@@ -260,9 +273,11 @@ fn take_beat(reader: &mut Reader<'_>) -> Result<Beat, WireError> {
         fingerprint: u128::from_le_bytes(reader.array()?),
         is_in_debt: false,
         lacks_frames: false,
+        knows_history: false,
     };
     let flags = reader.u8()?;
-    Ok(Beat { is_in_debt: flags & 1 != 0, lacks_frames: flags & 2 != 0, ..beat })
+    let is_set = |flag: u8| flags & flag != 0;
+    Ok(Beat { is_in_debt: is_set(1), lacks_frames: is_set(2), knows_history: is_set(4), ..beat })
 }
 
 fn put_pull(out: &mut Vec<u8>, have: &[Have]) {
@@ -393,11 +408,11 @@ mod tests {
         #[test]
         fn messages_round_trip(number: u64, fingerprint: u128, id: [u8; 16], body in prop::collection::vec(any::<u8>(), 0..30)) {
             let origin = Origin(id);
-            let (is_in_debt, lacks_frames) = (number % 2 == 0, number % 3 == 0);
-            let beat = Beat { sent_ms: number, echo_ms: 2, origin, held: 4, held_origin: origin, owed: 3, fingerprint, is_in_debt, lacks_frames };
+            let (is_in_debt, lacks_frames, knows_history) = (number % 2 == 0, number % 3 == 0, number % 5 == 0);
+            let beat = Beat { sent_ms: number, echo_ms: 2, origin, held: 4, held_origin: origin, owed: 3, fingerprint, is_in_debt, lacks_frames, knows_history };
             let have = vec![Have { origin, seq: number, table_len: 7 }];
-            let applied = Message::Applied { probe_ms: -5, heads: vec![(origin, number)] };
-            let probe = Message::Probe { sent_ms: number as i64 };
+            let applied = Message::Applied { origin, probe_ms: -5, heads: vec![(origin, number)] };
+            let probe = Message::Probe { origin, sent_ms: number as i64 };
             let held = Message::Held { origin, seq: number, owed: 1 };
             for message in [Message::Beat(beat), Message::Pull { have }, frames_message(&body), held, probe, applied] {
                 prop_assert_eq!(Message::decode(&message.encode()), Ok(message));

@@ -9,15 +9,18 @@ use shoal_replication::HISTORY;
 
 use crate::life::Past;
 
-/// What is wrong with what a start found on its disk, given what the last process left. Origins that had been let go of
+/// What is wrong with what a start found on its disk, given what the last process left. A debt may have become durable as
+/// the process died. Origins that had been let go of
 /// and rose from the journal again may go again.
 pub fn check(left: Option<&Past>, found: &Past, risen: &BTreeSet<Origin>) -> Result<(), String> {
     let Some(left) = left else { return Ok(()) };
     if left.kept_cache {
         let frames = lacking(&left.applied, &found.applied, found, risen);
         frames.map_err(|what| format!("the process died, and of what it had applied {what}"))?;
-        if let Some((origin, seq)) =
-            left.applied.iter().find(|(origin, seq)| found.applied.get(*origin) > *seq)
+        if let Some((origin, seq)) = left
+            .applied
+            .iter()
+            .find(|(origin, seq)| found.applied.get(*origin) > found.owed.get(*origin).max(*seq))
         {
             return Err(format!(
                 "the process died having applied {seq} frames of origin {origin}; now there are more"

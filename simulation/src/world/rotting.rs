@@ -20,8 +20,8 @@ pub struct HiddenRot {
     pub path: String,
     /// Where in it.
     pub offset: u64,
-    /// What stands there.
-    pub byte: u8,
+    /// What stands there, after what stands before it: a file that is written anew may have the same byte there.
+    pub bytes: Vec<u8>,
 }
 
 impl World {
@@ -103,9 +103,9 @@ impl World {
         if !disk.rot(path, offset as usize, 1 << (salt >> 61)) {
             return false;
         }
-        let byte = byte_at(&disk, path, offset).unwrap_or_default();
+        let bytes = bytes_up_to(&disk, path, offset).unwrap_or_default();
         self.trace.tell(self.now, &format!("n{node}: byte {offset} of {path} rots"));
-        self.nodes[node].hidden_rot = Some(HiddenRot { path: path.clone(), offset, byte });
+        self.nodes[node].hidden_rot = Some(HiddenRot { path: path.clone(), offset, bytes });
         self.nodes[node].is_rotten = true;
         self.note_harm(node);
         true
@@ -115,12 +115,14 @@ impl World {
 impl HiddenRot {
     /// Whether it still stands on a disk.
     pub fn is_on(&self, disk: &dyn Disk) -> bool {
-        byte_at(disk, &self.path, self.offset) == Some(self.byte)
+        bytes_up_to(disk, &self.path, self.offset).as_ref() == Some(&self.bytes)
     }
 }
 
-fn byte_at(disk: &dyn Disk, path: &str, offset: u64) -> Option<u8> {
-    let mut byte = [0];
-    disk.open(path).ok()?.read_at(offset, &mut byte).ok()?;
-    Some(byte[0])
+/// The byte at an offset, and up to fifteen before it.
+fn bytes_up_to(disk: &dyn Disk, path: &str, offset: u64) -> Option<Vec<u8>> {
+    let first = offset.saturating_sub(15);
+    let mut bytes = vec![0; (offset + 1 - first) as usize];
+    disk.open(path).ok()?.read_at(first, &mut bytes).ok()?;
+    Some(bytes)
 }

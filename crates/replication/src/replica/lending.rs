@@ -18,6 +18,8 @@ pub(super) struct Loan {
     /// What its debtor was told at first.
     terms: Option<Terms>,
     is_busy: bool,
+    /// Terms that are told once what they claim is synced here.
+    unsynced: Option<Terms>,
     used_at: Duration,
 }
 
@@ -52,6 +54,7 @@ impl Replica {
             lender: None,
             terms: None,
             is_busy: true,
+            unsynced: None,
             used_at: now,
         });
         kept.is_busy = true;
@@ -69,7 +72,12 @@ impl Replica {
             return None;
         }
         let members = self.members.records().map(|member| member.encode().into()).collect();
-        let terms = Terms { frontier: self.store.held(), members, ..Terms::default() };
+        let terms = Terms {
+            frontier: self.store.have(),
+            shown: self.store.applied().clone(),
+            members,
+            ..Terms::default()
+        };
         Some(Source::Fresh(Box::new(self.store.lasting_view()), terms))
     }
 
@@ -78,15 +86,33 @@ impl Replica {
         if let Some(kept) = self.loans.get_mut(&loan) {
             kept.is_busy = false;
             kept.lender = lender.or(kept.lender.take());
-            if let Lend::View(terms) = &lend {
-                kept.terms = Some(terms.clone());
+            if let Lend::View(terms) = lend {
+                kept.is_busy = true;
+                kept.unsynced = Some(terms);
+                return self.tell_synced_terms();
             }
             self.send(debtor, &Message::Lend { loan, lend: Box::new(lend) });
         }
     }
 
+    /// Tells debtors of views all of which is synced by now: a loss of power must not take back what was lent.
+    pub(super) fn tell_synced_terms(&mut self) {
+        let mut messages = Vec::new();
+        for (loan, kept) in &mut self.loans {
+            let synced = |terms: &mut Terms| self.store.held().covers(&terms.frontier);
+            if let Some(terms) = kept.unsynced.take_if(synced) {
+                kept.terms = Some(terms.clone());
+                kept.is_busy = false;
+                messages
+                    .push((kept.debtor, Message::Lend { loan: *loan, lend: Box::new(Lend::View(terms)) }));
+            }
+        }
+        messages.iter().for_each(|(debtor, message)| self.send(*debtor, message));
+    }
+
     /// Lets go of views that nobody asks for any more.
     pub(super) fn end_idle_loans(&mut self, now: Duration) {
-        self.loans.retain(|_, kept| kept.is_busy || now.saturating_sub(kept.used_at) < LOAN_IDLE);
+        let works = |kept: &Loan| kept.is_busy && kept.unsynced.is_none();
+        self.loans.retain(|_, kept| works(kept) || now.saturating_sub(kept.used_at) < LOAN_IDLE);
     }
 }

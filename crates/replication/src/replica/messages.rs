@@ -8,7 +8,6 @@ use shoal_merge::Frontier;
 use shoal_model::{NodeId, Origin};
 use shoal_store::{Apply, Chunk, Frame, StoreError};
 
-use super::retiring::HISTORY;
 use super::{Event, Replica};
 use crate::fault::Fault;
 use crate::limits::BEAT;
@@ -28,25 +27,23 @@ impl Replica {
                 self.take_held(now, from, seq, owed);
             }
             Message::Held { .. } => {}
-            Message::Probe { sent_ms } => {
+            Message::Probe { origin, sent_ms } => {
                 if let Some(peer) = self.peers.get_mut(&from) {
                     peer.clock = Some((now, sent_ms));
                 }
                 let heads = self.store.applied().iter().collect();
-                self.send(from, &Message::Applied { probe_ms: sent_ms, heads });
+                self.send(from, &Message::Applied { origin, probe_ms: sent_ms, heads });
             }
-            Message::Applied { probe_ms, heads } => {
+            Message::Applied { origin, probe_ms, heads } if origin == self.config.origin => {
                 if self.is_credible(from, heads.iter().copied()) {
                     let heads = heads.into_iter().filter(|(origin, _)| !self.retired.contains(origin));
                     let has = Frontier::from_entries(heads);
-                    if let Some(peer) = self.peers.get_mut(&from) {
-                        peer.knows_history = has.get(HISTORY) > 0;
-                    }
                     self.note_taker(now, from, probe_ms, &has);
                     self.complete.handle_reply(from, probe_ms, has);
                     self.settle_complete();
                 }
             }
+            Message::Applied { .. } => {}
             Message::Ask { loan, ask } => self.take_ask(now, from, loan, ask),
             Message::Lend { loan, lend } => self.take_lend(now, from, loan, *lend),
             Message::Frames { answers_pull, more, mut chunks, mut frames, mut gone } => {

@@ -325,6 +325,7 @@ impl Replica {
     fn take_terms(&mut self, now: Duration, mut repair: Repair, mut terms: Terms) {
         for origin in &self.retired {
             terms.frontier.remove(*origin);
+            terms.shown.remove(*origin);
         }
         if !self.is_credible(repair.lender, terms.frontier.iter()) {
             return self.give_up(now, repair, "the lender claims frames of ours that we never wrote");
@@ -485,7 +486,8 @@ impl Replica {
             self.repairs.current = Some(repair);
             return;
         }
-        let Repair { loan, lender, points, began, is_pooling, .. } = repair;
+        let Repair { loan, lender, points, began, is_pooling, terms, .. } = repair;
+        self.store.show_beyond(&terms.shown);
         self.send(lender, &Message::Ask { loan, ask: Ask::Nothing });
         if is_pooling {
             self.repairs.pooled.insert(lender);

@@ -542,6 +542,25 @@ fn a_write_that_outlasts_its_time_rings_no_timer_and_a_disk_that_syncs_no_more_e
 }
 
 #[test]
+fn a_reply_to_another_life_of_the_node_says_nothing_of_this_ones_clock() {
+    let mut world = World::of_three();
+    world.cut_both(1, 2);
+    world.cut_both(1, 3);
+    world.run_for(Duration::from_secs(2));
+    let now = world.now;
+    let stood = world.replica(1).complete_until(now);
+    let late = now.as_millis() as i64 - 1;
+    for (life, until) in [(9, stood), (1, Some(late))] {
+        for peer in [2, 3] {
+            let heads = world.replica(1).store().applied().iter().collect();
+            let reply = Message::Applied { origin: origin(1, life), probe_ms: late, heads };
+            world.replica(1).handle_message(now, id(peer), &reply.encode());
+        }
+        assert_eq!(world.replica(1).complete_until(now), until);
+    }
+}
+
+#[test]
 fn complete_until_follows_the_clock_and_stands_still_while_a_member_is_away() {
     let mut world = World::of_three();
     let until = |world: &World| world.nodes[&id(1)].replica.complete_until(world.now);

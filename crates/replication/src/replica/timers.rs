@@ -5,6 +5,7 @@ use std::time::Duration;
 use rand::seq::IteratorRandom;
 use shoal_model::NodeId;
 
+use super::retiring::HISTORY;
 use super::{Event, Replica};
 use crate::limits::{BEAT, CLOCK_LEAD_MAX, COMPARE, FORGET_AFTER, PROBE};
 use crate::wire::{Beat, Message};
@@ -65,6 +66,7 @@ impl Replica {
             owed: self.store.debt().map_or(0, |debt| debt.frontier.get(held_origin)),
             is_in_debt: self.store.debt().is_some(),
             lacks_frames: self.store.holes().any(|(_, hole)| hole.lacks_points()),
+            knows_history: self.store.applied().get(HISTORY) > 0,
             fingerprint,
         };
         self.send(node, &Message::Beat(beat));
@@ -95,8 +97,9 @@ impl Replica {
         let sent_ms = self.wall_ms(now);
         let is_asked = |node: NodeId| self.members.counts(node) || self.hand_over.is_some();
         let asked = self.peers.iter().filter(|(node, peer)| is_asked(**node) && peer.is_reachable(now));
+        let origin = self.config.origin;
         let asked: Vec<_> = asked.map(|(node, _)| *node).collect();
-        asked.into_iter().for_each(|node| self.send(node, &Message::Probe { sent_ms }));
+        asked.into_iter().for_each(|node| self.send(node, &Message::Probe { origin, sent_ms }));
         self.settle_complete();
     }
 

@@ -37,6 +37,8 @@ pub enum Ask {
 pub struct Terms {
     /// Everything up to here is in it.
     pub frontier: Frontier,
+    /// Nothing beyond here is in it; more than the frontier where a frame before it is missing.
+    pub shown: Frontier,
     /// The oldest millisecond that it shows; before it, the greatest points of counters.
     pub horizon_ms: i64,
     /// How many streams have numbers.
@@ -174,7 +176,9 @@ impl Lend {
 
 impl Terms {
     fn put(&self, out: &mut Vec<u8>) {
-        put_heads(out, &self.frontier.iter().collect::<Vec<_>>());
+        for frontier in [&self.frontier, &self.shown] {
+            put_heads(out, &frontier.iter().collect::<Vec<_>>());
+        }
         out.extend_from_slice(&self.horizon_ms.to_le_bytes());
         put_varint(out, u64::from(self.streams));
         for windows in [&self.windows, &self.damaged] {
@@ -188,6 +192,7 @@ impl Terms {
 
     fn take(body: &Bytes, reader: &mut Reader<'_>) -> Result<Self, WireError> {
         let frontier = Frontier::from_entries(take_heads(reader)?);
+        let shown = Frontier::from_entries(take_heads(reader)?);
         let horizon_ms = reader.u64()? as i64;
         let streams = reader.varint32()?;
         let (windows, damaged) = (take_windows(reader)?, take_windows(reader)?);
@@ -201,7 +206,7 @@ impl Terms {
             [] => None,
             bytes => Some(Frame::decode(body.slice_ref(bytes))?),
         };
-        Ok(Self { frontier, horizon_ms, streams, windows, damaged, members, notes })
+        Ok(Self { frontier, shown, horizon_ms, streams, windows, damaged, members, notes })
     }
 }
 
@@ -254,6 +259,7 @@ mod tests {
             digests[9] = Digest(u128::from(seq));
             let terms = Terms {
                 frontier: Frontier::from_entries([(LOAN, seq)]),
+                shown: Frontier::from_entries([(LOAN, seq + 1)]),
                 horizon_ms: window,
                 streams: number,
                 windows: vec![window, i64::MIN],

@@ -54,6 +54,12 @@ impl Store {
         self.background.manifest_is_old = true;
     }
 
+    /// Points of frames up to there may be here, whether the frames have come or not: until they have, answers are like
+    /// no other node's.
+    pub fn show_beyond(&mut self, shown: &Frontier) {
+        self.beyond.merge(shown);
+    }
+
     /// The manifest that names a debt is durable.
     pub(super) fn take_on(&mut self, debt: &Debt) {
         let frozen = self.frozen.as_mut().map(|frozen| &mut frozen.applied);
@@ -118,7 +124,7 @@ impl Store {
         let frozen = self.frozen.as_mut().map(|frozen| &mut frozen.applied);
         let debt = self.manifest.debt.as_mut().map(|debt| &mut debt.frontier);
         let known = [&mut self.applied, &mut self.synced].into_iter().chain(&mut self.syncing);
-        known.chain(frozen).chain(debt).for_each(&change);
+        known.chain(frozen).chain(debt).chain([&mut self.beyond]).for_each(&change);
         let mut applied = Frontier::from_entries(self.manifest.applied.iter().copied());
         change(&mut applied);
         self.manifest.applied = applied.iter().collect();

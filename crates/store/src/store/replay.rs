@@ -1,7 +1,7 @@
 //! Opening a store: the manifest names the blocks, the catalogue and the tables; the journal is read from the
 //! checkpoint on. What has rotted there, or lost the table it needs, becomes a hole.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::sync::Arc;
 
@@ -84,6 +84,7 @@ impl Store {
             applied: owed(&manifest),
             synced: Frontier::default(),
             syncing: None,
+            beyond: Frontier::default(),
             is_unsynced: false,
             unreadable: 0,
             findings: Findings::default(),
@@ -108,13 +109,14 @@ impl Store {
 
     fn replay(&mut self, entries: &[Entry], heads: &[FrameId]) -> io::Result<u64> {
         let (mut frames, mut found) = (0, Vec::new());
-        let mut waiting: Vec<(FrameId, Location)> = Vec::new();
+        let mut waiting: BTreeMap<FrameId, Location> = BTreeMap::new();
         let forgotten = usize::from(shoal_merge::Mutant::ReplayForgetsLast.is_on());
         for entry in &entries[..entries.len().saturating_sub(forgotten)] {
             if self.is_full() {
                 // The flush's checkpoint lies before all that was not joined in yet.
                 self.find_holes(std::mem::take(&mut found), &[]);
-                let checkpoint = waiting.first().map_or(entry.location, |(_, location)| *location).position;
+                let first = waiting.values().map(|location| location.position).min();
+                let checkpoint = first.unwrap_or(entry.location.position);
                 self.flush_inline(checkpoint)?;
             }
             let body = self.journal.read(entry.location)?;
@@ -124,9 +126,11 @@ impl Store {
                     Ok(frame) if self.can_read(&frame) => {
                         frames += 1;
                         found.push(frame.id());
+                        // It filled the hole that an earlier copy was, whose table is missing.
+                        waiting.remove(&frame.id());
                         self.join_frame(&frame);
                     }
-                    Ok(frame) => waiting.push((frame.id(), entry.location)),
+                    Ok(frame) => drop(waiting.insert(frame.id(), entry.location)),
                     Err(_) => {}
                 },
                 RecordKind::Loan => self.replay_loan(body),

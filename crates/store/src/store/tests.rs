@@ -143,6 +143,34 @@ fn rot_is_a_named_hole_that_a_peer_fills() {
     assert_eq!(open(&disk, 3).store.holes().count(), 0);
 }
 
+#[test]
+fn a_frame_that_filled_a_hole_fills_it_after_every_start() {
+    let (disk, mut peer) = (MemoryDisk::new(), open(&MemoryDisk::new(), 9).store);
+    let mut store = open(&disk, 1).store;
+    peer.append(&batch("x", &[(1, 1.0)]), &[]).unwrap();
+    sync(&mut peer);
+    copy(&mut peer, &mut store, origin(9));
+    sync(&mut store);
+    sync_commit(&mut store);
+    drop(store);
+    let segment = "journal/0000000000000001.seg";
+    let table = peer.chunk(origin(9), 0).unwrap().encode();
+    let bytes = crate::disk::read_all(&*disk.open(segment).unwrap()).unwrap();
+    let at = bytes.windows(table.len()).position(|bytes| bytes == &table[..]).unwrap();
+    assert!(disk.rot(segment, at + 1, 1));
+
+    let mut store = open(&disk, 2).store;
+    let lost = FrameId { origin: origin(9), seq: 1 };
+    assert!(matches!(store.holes().collect::<Vec<_>>()[..], [(id, Hole::NoTable(_))] if id == lost));
+    store.void(lost).unwrap();
+    sync(&mut store);
+    sync_commit(&mut store);
+    drop(store);
+    for own in 3..5 {
+        assert_eq!(open(&disk, own).store.holes().collect::<Vec<_>>(), []);
+    }
+}
+
 /// Writes something small so that the commit of the sync before becomes durable too.
 fn sync_commit(store: &mut Store) {
     store.append(&Batch::default(), &[]).unwrap();

@@ -78,10 +78,15 @@ fn a_beat_a_pull_and_a_reply_that_claim_such_frames_are_refused_too() {
         fingerprint: 0,
         is_in_debt: false,
         lacks_frames: false,
+        knows_history: true,
     };
     let have = vec![Have { origin: own, seq: FAR, table_len: 0 }];
     let heads = vec![(own, FAR)];
-    for message in [Message::Beat(beat), Message::Pull { have }, Message::Applied { probe_ms: 0, heads }] {
+    for message in [
+        Message::Beat(beat),
+        Message::Pull { have },
+        Message::Applied { origin: origin(1, 1), probe_ms: 0, heads },
+    ] {
         let mut case = Case::new();
         case.send(&message.encode());
         case.ends_refused(Fault::Claim);
