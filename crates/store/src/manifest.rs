@@ -5,6 +5,7 @@
 use std::io;
 
 use bytes::Bytes;
+use shoal_merge::Frontier;
 use shoal_model::Origin;
 
 use crate::block::Meta;
@@ -42,6 +43,8 @@ pub struct Manifest {
     pub damage: DamageMarks,
     /// What is owed.
     pub debt: Option<Debt>,
+    /// Up to where lenders' views showed points: there may be some here of frames that have not come.
+    pub shown: Frontier,
     /// How new the points of the journal's segments are.
     pub ages: Ages,
     /// The number of the base, 0 for none.
@@ -64,6 +67,7 @@ impl Default for Manifest {
             blocks: Vec::new(),
             damage: DamageMarks::default(),
             debt: None,
+            shown: Frontier::default(),
             ages: Ages::default(),
             base: 0,
             next_block: 0,
@@ -100,20 +104,15 @@ impl Manifest {
         let numbers = [segment, offset, self.catalogue_len, generation, len, self.base, self.next_block];
         numbers.iter().for_each(|number| put_varint(&mut out, *number));
         put_signed(&mut out, self.horizon_ms);
-        let holes = self.holes.iter().map(|hole| (hole.origin, hole.seq)).collect::<Vec<_>>();
-        for list in [&self.applied, &holes] {
-            put_varint(&mut out, list.len() as u64);
-            for (origin, seq) in list {
-                out.extend_from_slice(&origin.0);
-                put_varint(&mut out, *seq);
-            }
-        }
+        put_heads(&mut out, self.applied.iter().copied());
+        put_heads(&mut out, self.holes.iter().map(|hole| (hole.origin, hole.seq)));
         put_varint(&mut out, self.members.len() as u64);
         self.members.iter().for_each(|member| put_block(&mut out, member));
         put_varint(&mut out, self.blocks.len() as u64);
         self.blocks.iter().for_each(|meta| meta.put(&mut out));
         self.damage.put(&mut out);
         Debt::put(self.debt.as_ref(), &mut out);
+        put_heads(&mut out, self.shown.iter());
         self.ages.put(&mut out);
         let checksum = crc32c::crc32c(&out);
         out.extend_from_slice(&checksum.to_le_bytes());
@@ -139,6 +138,7 @@ impl Manifest {
         let blocks = (0..reader.count()?).map(|_| Meta::take(&mut reader)).collect::<Result<_, _>>()?;
         let damage = DamageMarks::take(&mut reader)?;
         let debt = Debt::take(&mut reader)?;
+        let shown = Frontier::from_entries(take_heads(&mut reader)?);
         let ages = Ages::take(&mut reader)?;
         if !reader.is_empty() {
             return Err(Malformed);
@@ -153,6 +153,7 @@ impl Manifest {
             blocks,
             damage,
             debt,
+            shown,
             ages,
             base,
             next_block,
@@ -164,6 +165,15 @@ impl Manifest {
 /// Writes a manifest's bytes so that they replace the last one's, durably.
 pub fn store(disk: &dyn Disk, bytes: &[u8]) -> io::Result<()> {
     replace(disk, PATH, bytes)
+}
+
+fn put_heads(out: &mut Vec<u8>, heads: impl Iterator<Item = (Origin, u64)>) {
+    let heads: Vec<_> = heads.collect();
+    put_varint(out, heads.len() as u64);
+    for (origin, seq) in heads {
+        out.extend_from_slice(&origin.0);
+        put_varint(out, seq);
+    }
 }
 
 fn take_heads(reader: &mut Reader<'_>) -> Result<Vec<(Origin, u64)>, Malformed> {

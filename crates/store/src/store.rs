@@ -170,8 +170,6 @@ pub struct Store {
     applied: Frontier,
     synced: Frontier,
     syncing: Option<Frontier>,
-    /// Up to where a lender's view showed points.
-    beyond: Frontier,
     /// Whether anything was written since the last sync was asked for.
     is_unsynced: bool,
     unreadable: u64,
@@ -205,8 +203,8 @@ impl Store {
         }
         let head = FrameId { origin: self.own, seq: frontier.get(self.own) };
         self.synced = frontier;
-        if self.applied.covers(&self.beyond) {
-            self.beyond = Frontier::default();
+        if self.applied.covers(&self.manifest.shown) {
+            self.manifest.shown = Frontier::default();
         }
         debug_assert!(self.is_unsynced || self.synced == self.applied, "a sync is forgotten");
         self.journal.note_synced(job);
@@ -247,7 +245,8 @@ impl Store {
         self.holes.iter().map(|(id, hole)| (*id, *hole))
     }
 
-    /// What answers hash: two nodes with the same hash give the same answer to the same question.
+    /// What answers hash: two nodes with the same hash give the same answer to the same question. Who is in debt, or
+    /// holds points of frames that have not come, answers like nobody.
     pub fn answer_hash(&self) -> u128 {
         let hole = |id: FrameId| entry_fingerprint(id.origin, id.seq).rotate_left(64);
         let hash = self.lacking().map(hole).fold(self.applied.fingerprint(), u128::wrapping_add);
@@ -258,7 +257,7 @@ impl Store {
             entry_fingerprint(self.own, seq).rotate_left(32)
         });
         let hash = damage.fold(hash, u128::wrapping_add);
-        let is_alike = self.debt().is_none() && self.applied.covers(&self.beyond);
+        let is_alike = self.debt().is_none() && self.applied.covers(&self.manifest.shown);
         let owed = (!is_alike).then(|| entry_fingerprint(self.own, 0).rotate_left(16));
         owed.into_iter().fold(hash, u128::wrapping_add)
     }

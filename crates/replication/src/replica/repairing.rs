@@ -330,13 +330,13 @@ impl Replica {
         if !self.is_credible(repair.lender, terms.frontier.iter()) {
             return self.give_up(now, repair, "the lender claims frames of ours that we never wrote");
         }
-        // That an origin is over may stand in a frame that is owed.
-        self.take_members(&terms.members);
-        self.retire_with(&terms.frontier);
-        let owed = self.store.debt().map(|debt| debt.frontier.clone()).unwrap_or_default();
+        // That an origin is over may stand in a frame that is owed: it is known, for others to know too, with the debt.
+        let over = self.over_with(&terms);
+        let mut owed = self.store.debt().map(|debt| debt.frontier.clone()).unwrap_or_default();
         let mut needed = self.repairs.needed.as_ref().map(|(_, needed)| needed).cloned().unwrap_or_default();
-        for origin in &self.retired {
+        for origin in self.retired.iter().chain(&over) {
             needed.remove(*origin);
+            owed.remove(*origin);
         }
         // A lender that has let go of less holds itself what the history stands for.
         let history = owed.get(HISTORY).max(needed.get(HISTORY));
@@ -376,6 +376,8 @@ impl Replica {
         };
         repair.windows = terms.windows.iter().copied().filter(is_concerned).collect();
         if repair.owes {
+            self.take_members(&terms.members);
+            self.retire(&over);
             self.keep_members();
             if let Some(notes) = terms.notes.as_ref().filter(|notes| notes.id().origin == repair.loan)
                 && let Err(error) = self.store.restore(notes)
@@ -474,6 +476,7 @@ impl Replica {
             let settlement = Settlement {
                 loan: repair.loan,
                 frontier: (repair.owes && !owes_still).then(|| repair.terms.frontier.clone()),
+                shown: repair.terms.shown.clone(),
                 mended: repair.mending.clone(),
                 inherited: if repair.owes { repair.terms.damaged.clone() } else { Vec::new() },
             };
@@ -486,8 +489,7 @@ impl Replica {
             self.repairs.current = Some(repair);
             return;
         }
-        let Repair { loan, lender, points, began, is_pooling, terms, .. } = repair;
-        self.store.show_beyond(&terms.shown);
+        let Repair { loan, lender, points, began, is_pooling, .. } = repair;
         self.send(lender, &Message::Ask { loan, ask: Ask::Nothing });
         if is_pooling {
             self.repairs.pooled.insert(lender);

@@ -6,12 +6,13 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use shoal_merge::Frontier;
 use shoal_model::Origin;
 use shoal_model::limits::FUTURE_MAX;
 use shoal_store::windows::WINDOW_MS;
 
 use super::Replica;
+use crate::member::Member;
+use crate::wire::Terms;
 
 /// How long after its last possible point is below the horizon an origin goes: nodes' clocks differ.
 const MARGIN: Duration = Duration::from_secs(3_600);
@@ -72,14 +73,22 @@ impl Replica {
         self.members.closed().filter(move |(_, at_ms)| at_ms.saturating_add(wait) < horizon_ms)
     }
 
-    /// A lender has let go of origins that are named here still: what they left is in its view.
-    pub(super) fn retire_with(&mut self, lender: &Frontier) {
-        let until = i64::try_from(lender.get(HISTORY)).unwrap_or(i64::MAX);
-        let is_over = |(origin, at_ms): &(Origin, i64)| *at_ms <= until && lender.get(*origin) == 0;
-        let over: Vec<_> = self.members.closed().filter(is_over).map(|(origin, _)| origin).collect();
+    /// Origins that a lender has let go of: what they left is in its view.
+    pub(super) fn over_with(&self, lender: &Terms) -> Vec<Origin> {
+        let mut members = self.members.clone();
+        for member in lender.members.iter().filter_map(|body| Member::decode(body).ok()) {
+            members.join(member);
+        }
+        let until = i64::try_from(lender.frontier.get(HISTORY)).unwrap_or(i64::MAX);
+        let is_over = |(origin, at_ms): &(Origin, i64)| *at_ms <= until && lender.frontier.get(*origin) == 0;
+        members.closed().filter(is_over).map(|(origin, _)| origin).collect()
+    }
+
+    /// Lets go of origins whatever the horizon.
+    pub(super) fn retire(&mut self, over: &[Origin]) {
         for origin in over {
-            self.store.retire(origin);
-            self.retired.insert(origin);
+            self.store.retire(*origin);
+            self.retired.insert(*origin);
         }
     }
 

@@ -22,6 +22,8 @@ pub struct Settlement {
     pub loan: Origin,
     /// Up to where the lender had everything: the debt is settled, and there are no holes before it.
     pub frontier: Option<Frontier>,
+    /// Up to where the lender's view showed points: they are here before their frames may be.
+    pub shown: Frontier,
     /// The damage that is mended.
     pub mended: Vec<Damage>,
     /// Windows of which something was damaged at the lender: it is missing here too.
@@ -52,12 +54,6 @@ impl Store {
         debt.frontier.merge(frontier);
         self.manifest.debt = Some(debt);
         self.background.manifest_is_old = true;
-    }
-
-    /// Points of frames up to there may be here, whether the frames have come or not: until they have, answers are like
-    /// no other node's.
-    pub fn show_beyond(&mut self, shown: &Frontier) {
-        self.beyond.merge(shown);
     }
 
     /// The manifest that names a debt is durable.
@@ -124,7 +120,7 @@ impl Store {
         let frozen = self.frozen.as_mut().map(|frozen| &mut frozen.applied);
         let debt = self.manifest.debt.as_mut().map(|debt| &mut debt.frontier);
         let known = [&mut self.applied, &mut self.synced].into_iter().chain(&mut self.syncing);
-        known.chain(frozen).chain(debt).chain([&mut self.beyond]).for_each(&change);
+        known.chain(frozen).chain(debt).chain([&mut self.manifest.shown]).for_each(&change);
         let mut applied = Frontier::from_entries(self.manifest.applied.iter().copied());
         change(&mut applied);
         self.manifest.applied = applied.iter().collect();
@@ -138,7 +134,8 @@ impl Store {
 
     /// The flush has ended, and with the next manifest the debt does.
     pub(super) fn settled(&mut self, settlement: Settlement) {
-        let Settlement { loan, frontier, mended, inherited } = settlement;
+        let Settlement { loan, frontier, shown, mended, inherited } = settlement;
+        self.manifest.shown.merge(&shown);
         if let Some(frontier) = frontier {
             self.manifest.debt = None;
             let is_open = |id: &crate::frame::FrameId| id.seq > frontier.get(id.origin);

@@ -84,7 +84,6 @@ impl Store {
             applied: owed(&manifest),
             synced: Frontier::default(),
             syncing: None,
-            beyond: Frontier::default(),
             is_unsynced: false,
             unreadable: 0,
             findings: Findings::default(),
