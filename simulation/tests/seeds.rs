@@ -32,13 +32,6 @@ fn ten_seeds_pass() {
 }
 
 #[test]
-fn a_debt_that_names_an_origin_that_is_over_ends() {
-    let outcome = run(&Options::new(302));
-    assert_eq!(outcome.violations, [], "{}", outcome.story.join("\n"));
-    assert!(outcome.figures.repaired > 0, "{:?}", outcome.figures);
-}
-
-#[test]
 fn syncs_that_are_reported_and_never_run_are_found() {
     let broken = broken(Sabotage::SkippedSyncs);
     assert!(broken.iter().any(|(invariant, _)| *invariant == Invariant::Acknowledged), "{broken:?}");

@@ -135,6 +135,39 @@ fn a_lender_that_dies_is_replaced_by_another() {
 }
 
 #[test]
+fn a_debt_that_names_an_origin_that_is_over_by_now_ends() {
+    let mut world = World::of_three_with(Options { retention: Duration::from_secs(3_600), ..forgetful() });
+    write_much(&mut world, 3, 10..30, 0..20);
+    world.run_until("all agree", World::agree);
+    world.start(4, 1, &[1], MemoryDisk::new());
+    let owes = |world: &World| {
+        let store = world.nodes[&id(4)].replica.store();
+        store.debt().is_some() && store.is_debt_recorded()
+    };
+    world.run_until("a newcomer is in debt", owes);
+    (1..=3).for_each(|n| world.cut_both(4, n));
+    let now = world.now;
+    // That its life is over stands in a frame that the newcomer does not have.
+    let disk = world.node(3).disk.clone();
+    world.start(3, 2, &[1], disk);
+    world.run_for(Duration::from_secs(2));
+    world.replica(1).forget(now + Duration::from_secs(2), "n4").unwrap();
+    world.run_for(Duration::from_secs(2));
+    for n in 1..=3 {
+        pass_time(&mut world, n, 12 * 3_600_000);
+    }
+    let over = origin(3, 1);
+    let names_it = |world: &World, n: u8| world.nodes[&id(n)].replica.store().applied().get(over) > 0;
+    world.run_until("it is over", |world| (1..=3).all(|n| !names_it(world, n)));
+    assert!(owes(&world) && names_it(&world, 4));
+    world.cut.clear();
+    pass_time(&mut world, 4, 12 * 3_600_000);
+    world.run_until("the debt is settled", |world| !owes(world));
+    assert!(!names_it(&world, 4));
+    assert_eq!((repaired(&world, 4), world.replica(4).counters().frames_voided), (1, 0));
+}
+
+#[test]
 fn debtors_whose_lender_is_gone_for_good_join_what_they_have() {
     let mut world = World::of_three_with(forgetful());
     write_much(&mut world, 1, 10..30, 0..20);
