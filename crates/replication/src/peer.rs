@@ -272,6 +272,16 @@ mod tests {
     }
 
     #[test]
+    fn beats_tell_what_a_node_knows_of_the_past_whether_it_is_a_member_or_not() {
+        let mut peer = peer();
+        let beat = beat(2, 5, 0, 0);
+        peer.handle_beat(Duration::ZERO, &Beat { knows_history: false, ..beat.clone() }, OWN);
+        assert!(!peer.knows_history);
+        peer.handle_beat(Duration::ZERO, &beat, OWN);
+        assert!(peer.knows_history);
+    }
+
+    #[test]
     fn another_life_of_the_peer_holds_nothing_yet() {
         let mut peer = peer();
         peer.handle_beat(Duration::ZERO, &beat(2, 5, 0, 9), OWN);

@@ -111,6 +111,12 @@ impl Replica {
         })
     }
 
+    /// The name of the loan under way.
+    #[cfg(test)]
+    pub(super) fn loan(&self) -> Option<Origin> {
+        self.repairs.current.as_ref().map(|repair| repair.loan)
+    }
+
     /// Whether a peer has said that it cannot fill a gap.
     pub(super) fn has_gap(&self) -> bool {
         self.peers.values().any(|peer| peer.has_gone)

@@ -171,6 +171,34 @@ fn a_frame_that_filled_a_hole_fills_it_after_every_start() {
     }
 }
 
+#[test]
+fn who_holds_more_than_its_frontier_says_answers_like_nobody_until_the_frames_have_come() {
+    let (disk, mut peer) = (MemoryDisk::new(), open(&MemoryDisk::new(), 9).store);
+    let (mut debtor, mut other) = (open(&disk, 1).store, open(&MemoryDisk::new(), 2).store);
+    peer.append(&batch("x", &[(1, 1.0)]), &[]).unwrap();
+    sync(&mut peer);
+    for store in [&mut debtor, &mut other] {
+        copy(&mut peer, store, origin(9));
+        sync(store);
+    }
+    assert_eq!(debtor.answer_hash(), other.answer_hash());
+    let shown = Frontier::from_entries([(origin(9), 2)]);
+    let (loan, frontier, mended, inherited) = (origin(7), None, vec![], vec![]);
+    assert!(debtor.settle(Settlement { loan, frontier, shown, mended, inherited }));
+    settle(&mut debtor, 0);
+    assert_ne!(debtor.answer_hash(), other.answer_hash());
+    drop(debtor);
+    let mut debtor = open(&disk, 3).store;
+    assert_ne!(debtor.answer_hash(), other.answer_hash(), "a start does not forget it");
+    peer.append(&batch("x", &[(2, 2.0)]), &[]).unwrap();
+    sync(&mut peer);
+    for store in [&mut debtor, &mut other] {
+        copy(&mut peer, store, origin(9));
+        sync(store);
+    }
+    assert_eq!(debtor.answer_hash(), other.answer_hash());
+}
+
 /// Writes something small so that the commit of the sync before becomes durable too.
 fn sync_commit(store: &mut Store) {
     store.append(&Batch::default(), &[]).unwrap();

@@ -168,6 +168,45 @@ fn a_debt_that_names_an_origin_that_is_over_by_now_ends() {
 }
 
 #[test]
+fn what_a_lender_knows_of_members_is_taken_with_the_debt_only() {
+    let mut world = World::of_three_with(forgetful());
+    write_much(&mut world, 1, 10..30, 0..20);
+    world.start(4, 1, &[1], MemoryDisk::new());
+    world.run_until("a repair has begun", |world| world.nodes[&id(4)].replica.loan().is_some());
+    let (now, loan) = (world.now, world.replica(4).loan().unwrap());
+    let lender = world.replica(4).repair(now).unwrap().lender;
+    let stranger = Member { node: id(9), ..world.replica(1).members().of(id(1)).unwrap().clone() };
+    // Something of it is damaged, so another lender is looked for first.
+    let members = vec![stranger.encode().into()];
+    let terms = crate::wire::Terms { members, damaged: vec![1], ..Default::default() };
+    let lend = Message::Lend { loan, lend: Box::new(crate::wire::Lend::View(terms)) };
+    world.replica(4).handle_message(now, lender, &lend.encode());
+    assert!(world.replica(4).loan().is_none());
+    assert!(world.replica(4).members().of(id(9)).is_none());
+}
+
+#[test]
+fn a_lender_tells_of_a_view_once_all_of_it_is_synced() {
+    let mut world = World::of_three_with(forgetful());
+    let (now, loan) = (world.now, Origin([7; 16]));
+    let lends = |world: &mut World| {
+        let sent = std::iter::from_fn(|| world.replica(1).poll_transmit()).collect::<Vec<_>>();
+        sent.iter().filter(|sent| matches!(Message::decode(&sent.message), Ok(Message::Lend { .. }))).count()
+    };
+    world.replica(1).submit(now, &batch(9, 1, 1.0), Acks::Count(1)).unwrap();
+    let sync = world.replica(1).poll_sync().unwrap();
+    let ask = Message::Ask { loan, ask: crate::wire::Ask::View };
+    world.replica(1).handle_message(now, id(2), &ask.encode());
+    while let Some(job) = world.replica(1).poll_job(0) {
+        world.replica(1).handle_done(now, job.run());
+    }
+    assert_eq!(lends(&mut world), 0);
+    let result = sync.run();
+    world.replica(1).handle_synced(now, &sync, result);
+    assert_eq!(lends(&mut world), 1);
+}
+
+#[test]
 fn debtors_whose_lender_is_gone_for_good_join_what_they_have() {
     let mut world = World::of_three_with(forgetful());
     write_much(&mut world, 1, 10..30, 0..20);
