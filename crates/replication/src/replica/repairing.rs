@@ -336,7 +336,7 @@ impl Replica {
         if !self.is_credible(repair.lender, terms.frontier.iter()) {
             return self.give_up(now, repair, "the lender claims frames of ours that we never wrote");
         }
-        // That an origin is over may stand in a frame that is owed: it is known, for others to know too, with the debt.
+        // That an origin is over may stand in a frame that is owed. What the lender knows of it becomes ours with the debt.
         let over = self.over_with(&terms);
         let mut owed = self.store.debt().map(|debt| debt.frontier.clone()).unwrap_or_default();
         let mut needed = self.repairs.needed.as_ref().map(|(_, needed)| needed).cloned().unwrap_or_default();
