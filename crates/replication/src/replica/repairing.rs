@@ -331,7 +331,6 @@ impl Replica {
     fn take_terms(&mut self, now: Duration, mut repair: Repair, mut terms: Terms) {
         for origin in &self.retired {
             terms.frontier.remove(*origin);
-            terms.shown.remove(*origin);
         }
         if !self.is_credible(repair.lender, terms.frontier.iter()) {
             return self.give_up(now, repair, "the lender claims frames of ours that we never wrote");
@@ -479,10 +478,14 @@ impl Replica {
         let is_left = |node: NodeId| node != repair.lender && !self.repairs.pooled.contains(&node);
         let owes_still = repair.is_pooling && self.other_members().any(is_left);
         if !has_begun {
+            let mut shown = repair.terms.shown.clone();
+            for origin in &self.retired {
+                shown.remove(*origin);
+            }
             let settlement = Settlement {
                 loan: repair.loan,
                 frontier: (repair.owes && !owes_still).then(|| repair.terms.frontier.clone()),
-                shown: repair.terms.shown.clone(),
+                shown,
                 mended: repair.mending.clone(),
                 inherited: if repair.owes { repair.terms.damaged.clone() } else { Vec::new() },
             };

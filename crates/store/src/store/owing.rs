@@ -117,10 +117,13 @@ impl Store {
     }
 
     fn change_frontiers(&mut self, change: impl Fn(&mut Frontier)) {
-        let frozen = self.frozen.as_mut().map(|frozen| &mut frozen.applied);
+        if let Some(frozen) = &mut self.frozen {
+            change(&mut frozen.applied);
+            frozen.settlement.iter_mut().for_each(|settlement| change(&mut settlement.shown));
+        }
         let debt = self.manifest.debt.as_mut().map(|debt| &mut debt.frontier);
         let known = [&mut self.applied, &mut self.synced].into_iter().chain(&mut self.syncing);
-        known.chain(frozen).chain(debt).chain([&mut self.manifest.shown]).for_each(&change);
+        known.chain(debt).chain([&mut self.manifest.shown]).for_each(&change);
         let mut applied = Frontier::from_entries(self.manifest.applied.iter().copied());
         change(&mut applied);
         self.manifest.applied = applied.iter().collect();

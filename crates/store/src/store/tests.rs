@@ -183,6 +183,8 @@ fn who_holds_more_than_its_frontier_says_answers_like_nobody_until_the_frames_ha
     }
     assert_eq!(debtor.answer_hash(), other.answer_hash());
     let shown = Frontier::from_entries([(origin(9), 2)]);
+    // Of an origin that is over nothing comes any more.
+    let lost = Frontier::from_entries([(origin(8), 1)]);
     let (loan, frontier, mended, inherited) = (origin(7), None, vec![], vec![]);
     assert!(debtor.settle(Settlement { loan, frontier, shown, mended, inherited }));
     settle(&mut debtor, 0);
@@ -190,6 +192,15 @@ fn who_holds_more_than_its_frontier_says_answers_like_nobody_until_the_frames_ha
     drop(debtor);
     let mut debtor = open(&disk, 3).store;
     assert_ne!(debtor.answer_hash(), other.answer_hash(), "a start does not forget it");
+    assert!(debtor.settle(Settlement {
+        loan,
+        frontier: None,
+        shown: lost,
+        mended: vec![],
+        inherited: vec![]
+    }));
+    debtor.retire(origin(8));
+    settle(&mut debtor, 0);
     peer.append(&batch("x", &[(2, 2.0)]), &[]).unwrap();
     sync(&mut peer);
     for store in [&mut debtor, &mut other] {
