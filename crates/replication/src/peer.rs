@@ -275,7 +275,7 @@ mod tests {
     fn beats_tell_what_a_node_knows_of_the_past_whether_it_is_a_member_or_not() {
         let mut peer = peer();
         let beat = beat(2, 5, 0, 0);
-        peer.handle_beat(Duration::ZERO, &Beat { knows_history: false, ..beat.clone() }, OWN);
+        peer.handle_beat(Duration::ZERO, &Beat { knows_history: false, ..beat }, OWN);
         assert!(!peer.knows_history);
         peer.handle_beat(Duration::ZERO, &beat, OWN);
         assert!(peer.knows_history);
