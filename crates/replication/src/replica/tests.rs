@@ -542,6 +542,18 @@ fn a_write_that_outlasts_its_time_rings_no_timer_and_a_disk_that_syncs_no_more_e
 }
 
 #[test]
+fn a_node_whose_first_pull_was_lost_asks_again_though_nothing_differs() {
+    let mut world = World::of_three();
+    world.run_until("all agree", World::agree);
+    world.run_for(Duration::from_secs(3));
+    let peer = world.replica(1).peers.get_mut(&id(2)).unwrap();
+    peer.compared = false;
+    world.run_until("they have compared themselves", |world| {
+        world.nodes[&id(1)].replica.peers[&id(2)].compared
+    });
+}
+
+#[test]
 fn a_reply_to_another_life_of_the_node_says_nothing_of_this_ones_clock() {
     let mut world = World::of_three();
     world.cut_both(1, 2);

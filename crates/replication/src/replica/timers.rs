@@ -8,6 +8,7 @@ use shoal_model::NodeId;
 use super::retiring::HISTORY;
 use super::{Event, Replica};
 use crate::limits::{BEAT, CLOCK_LEAD_MAX, COMPARE, FORGET_AFTER, PROBE};
+use crate::peer::Peer;
 use crate::wire::{Beat, Message};
 
 impl Replica {
@@ -114,8 +115,8 @@ impl Replica {
         self.config.began_ms.saturating_add(now.as_millis() as i64)
     }
 
-    /// Pulls from a random reachable peer that holds something else than we have; from all where one of them could
-    /// not fill a gap.
+    /// Pulls from a random reachable peer that holds something else than we have, or whose first answer was lost; from
+    /// all where one of them could not fill a gap.
     fn compare(&mut self, now: Duration) {
         if self.is_lacking() {
             let peers = self.peers.iter().filter(|(_, peer)| peer.is_reachable(now));
@@ -123,8 +124,8 @@ impl Replica {
             return nodes.into_iter().for_each(|node| self.pull(now, node));
         }
         let ours = self.store.have().fingerprint();
-        let differs =
-            self.peers.iter().filter(|(_, peer)| peer.is_reachable(now) && peer.fingerprint != Some(ours));
+        let is_open = |peer: &Peer| peer.fingerprint != Some(ours) || !peer.compared;
+        let differs = self.peers.iter().filter(|(_, peer)| peer.is_reachable(now) && is_open(peer));
         let chosen: Option<NodeId> = differs.map(|(node, _)| *node).choose(&mut self.rng);
         if let Some(node) = chosen {
             self.pull(now, node);
