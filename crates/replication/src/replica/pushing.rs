@@ -35,23 +35,25 @@ impl Parcel {
         self.bytes >= PULL_BYTES
     }
 
-    /// Packs an origin's frames after `reach`, and moves it.
-    fn pack(&mut self, store: &mut Store, origin: Origin, reach: &mut Reach) {
+    /// Packs an origin's frames after `reach`, and moves it. False if there are more that cannot be served, because the
+    /// table that they need has gone.
+    fn pack(&mut self, store: &mut Store, origin: Origin, reach: &mut Reach) -> bool {
         let budget = PULL_BYTES.saturating_sub(self.bytes);
         for frame in store.frames(origin, reach.seq + 1, budget) {
             while reach.table_len < frame.header().table_len && !self.is_full() {
-                let Some(chunk) = store.chunk(origin, reach.table_len) else { break };
+                let Some(chunk) = store.chunk(origin, reach.table_len) else { return false };
                 reach.table_len += chunk.streams.len() as u32;
                 self.bytes += chunk.streams.len() * STREAM_BYTES;
                 self.chunks.push(chunk);
             }
             if reach.table_len < frame.header().table_len {
-                return;
+                return true;
             }
             reach.seq = frame.id().seq;
             self.bytes += frame.bytes().len();
             self.frames.push(frame);
         }
+        true
     }
 }
 
@@ -120,7 +122,10 @@ impl Replica {
             if self.store.servable(origin) <= reach.seq {
                 continue;
             }
-            parcel.pack(&mut self.store, origin, &mut reach);
+            if !parcel.pack(&mut self.store, origin, &mut reach) {
+                gone.push(origin);
+                continue;
+            }
             more |= parcel.is_full() && self.store.servable(origin) > reach.seq;
             if more {
                 break;
