@@ -76,6 +76,13 @@ pub(super) struct Repairs {
     pooled: BTreeSet<NodeId>,
 }
 
+impl Repairs {
+    /// Whether a node is left alone, since it could not lend just now.
+    fn rests(&self, node: NodeId) -> bool {
+        self.resting.iter().any(|(resting, _)| *resting == node)
+    }
+}
+
 /// How far a repair is.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RepairStatus {
@@ -154,8 +161,7 @@ impl Replica {
             self.repairs.needed = Some((marks, self.store.have()));
         }
         let may_lend = |(node, peer): &(&NodeId, &Peer)| {
-            let rests = self.repairs.resting.iter().any(|(resting, _)| resting == *node);
-            peer.is_reachable(now) && self.is_whole(peer) && !rests
+            peer.is_reachable(now) && self.is_whole(peer) && !self.repairs.rests(**node)
         };
         let lenders: Vec<_> = self.peers.iter().filter(may_lend).map(|(node, _)| *node).collect();
         let whole = lenders.into_iter().choose(&mut self.rng);
@@ -203,10 +209,7 @@ impl Replica {
             !is_in_debt || self.config.node < node
         };
         let is_first = self.other_members().all(goes_before);
-        let is_left = |node: &NodeId| {
-            let rests = self.repairs.resting.iter().any(|(resting, _)| resting == node);
-            !rests && !self.repairs.pooled.contains(node)
-        };
+        let is_left = |node: &NodeId| !self.repairs.rests(*node) && !self.repairs.pooled.contains(node);
         (is_first && self.is_nobody_whole(now)).then(|| self.other_members().find(is_left)).flatten()
     }
 

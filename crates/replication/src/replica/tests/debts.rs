@@ -36,6 +36,12 @@ fn is_in_service(n: u8) -> impl Fn(&World) -> bool {
     move |world| world.nodes[&id(n)].replica.readiness() == Readiness::Ready
 }
 
+/// Whether a node is in debt, and has that on its disk.
+fn owes(world: &World, n: u8) -> bool {
+    let store = world.nodes[&id(n)].replica.store();
+    store.debt().is_some() && store.is_debt_recorded()
+}
+
 fn repaired(world: &World, n: u8) -> usize {
     let events = &world.nodes[&id(n)].events;
     events.iter().filter(|event| matches!(event, Event::Repaired { .. })).count()
@@ -81,10 +87,7 @@ fn a_node_in_debt_says_so_and_owes_still_after_a_restart() {
     write_much(&mut world, 1, 10..30, 0..20);
     world.down.insert(id(3));
     world.start(4, 1, &[1], MemoryDisk::new());
-    world.run_until("it is in debt", |world| {
-        world.nodes[&id(4)].replica.store().is_debt_recorded()
-            && world.nodes[&id(4)].replica.store().debt().is_some()
-    });
+    world.run_until("it is in debt", |world| owes(world, 4));
     let now = world.now;
     assert_ne!(world.replica(4).readiness(), Readiness::Ready);
     assert_eq!(world.replica(4).complete_until(now), None);
@@ -104,10 +107,7 @@ fn a_copy_that_is_owed_does_not_count() {
     write_much(&mut world, 1, 10..30, 0..20);
     world.down.extend([id(2), id(3)]);
     world.start(4, 1, &[1], MemoryDisk::new());
-    world.run_until("it is in debt", |world| {
-        world.nodes[&id(4)].replica.store().is_debt_recorded()
-            && world.nodes[&id(4)].replica.store().debt().is_some()
-    });
+    world.run_until("it is in debt", |world| owes(world, 4));
     world.run_for(Duration::from_millis(200));
     let head = world.replica(1).store().applied().get(origin(1, 1));
     let is_owed = |world: &World| {
@@ -140,11 +140,7 @@ fn a_debt_that_names_an_origin_that_is_over_by_now_ends() {
     write_much(&mut world, 3, 10..30, 0..20);
     world.run_until("all agree", World::agree);
     world.start(4, 1, &[1], MemoryDisk::new());
-    let owes = |world: &World| {
-        let store = world.nodes[&id(4)].replica.store();
-        store.debt().is_some() && store.is_debt_recorded()
-    };
-    world.run_until("a newcomer is in debt", owes);
+    world.run_until("a newcomer is in debt", |world| owes(world, 4));
     (1..=3).for_each(|n| world.cut_both(4, n));
     let now = world.now;
     // That its life is over stands in a frame that the newcomer does not have.
@@ -159,10 +155,10 @@ fn a_debt_that_names_an_origin_that_is_over_by_now_ends() {
     let over = origin(3, 1);
     let names_it = |world: &World, n: u8| world.nodes[&id(n)].replica.store().applied().get(over) > 0;
     world.run_until("it is over", |world| (1..=3).all(|n| !names_it(world, n)));
-    assert!(owes(&world) && names_it(&world, 4));
+    assert!(owes(&world, 4) && names_it(&world, 4));
     world.cut.clear();
     pass_time(&mut world, 4, 12 * 3_600_000);
-    world.run_until("the debt is settled", |world| !owes(world));
+    world.run_until("the debt is settled", |world| !owes(world, 4));
     assert!(!names_it(&world, 4));
     assert_eq!((repaired(&world, 4), world.replica(4).counters().frames_voided), (1, 0));
 }
@@ -211,10 +207,6 @@ fn debtors_whose_lender_is_gone_for_good_join_what_they_have() {
     let mut world = World::of_three_with(forgetful());
     write_much(&mut world, 1, 10..30, 0..20);
     world.down.extend([id(2), id(3)]);
-    let owes = |world: &World, n: u8| {
-        let store = world.nodes[&id(n)].replica.store();
-        store.debt().is_some() && store.is_debt_recorded()
-    };
     for n in [4, 5, 6] {
         world.start(n, 1, &[1], MemoryDisk::new());
         world.run_until("it is in debt", |world| owes(world, n));
