@@ -25,25 +25,32 @@ impl Debt {
     pub(crate) fn put(debt: Option<&Self>, out: &mut Vec<u8>) {
         let Some(Self { frontier }) = debt else { return out.push(0) };
         out.push(1);
-        put_varint(out, frontier.len() as u64);
-        for (origin, seq) in frontier.iter() {
-            out.extend_from_slice(&origin.0);
-            put_varint(out, seq);
-        }
+        put_heads(out, frontier.iter());
     }
 
     /// Reads it back.
     pub(crate) fn take(reader: &mut Reader<'_>) -> Result<Option<Self>, Malformed> {
         match reader.u8()? {
             0 => Ok(None),
-            1 => {
-                let entries = (0..reader.count()?).map(|_| Ok((Origin(reader.array()?), reader.varint()?)));
-                let entries = entries.collect::<Result<Vec<_>, Malformed>>()?;
-                Ok(Some(Self { frontier: Frontier::from_entries(entries) }))
-            }
+            1 => Ok(Some(Self { frontier: Frontier::from_entries(take_heads(reader)?) })),
             _ => Err(Malformed),
         }
     }
+}
+
+/// Appends numbers by origin.
+pub(crate) fn put_heads(out: &mut Vec<u8>, heads: impl Iterator<Item = (Origin, u64)>) {
+    let heads: Vec<_> = heads.collect();
+    put_varint(out, heads.len() as u64);
+    for (origin, seq) in heads {
+        out.extend_from_slice(&origin.0);
+        put_varint(out, seq);
+    }
+}
+
+/// Reads them back.
+pub(crate) fn take_heads(reader: &mut Reader<'_>) -> Result<Vec<(Origin, u64)>, Malformed> {
+    (0..reader.count()?).map(|_| Ok((Origin(reader.array()?), reader.varint()?))).collect()
 }
 
 #[cfg(test)]

@@ -11,7 +11,7 @@ use shoal_model::Origin;
 use crate::block::Meta;
 use crate::bytes::{Malformed, Reader, put_block, put_signed, put_varint};
 use crate::damage::DamageMarks;
-use crate::debt::Debt;
+use crate::debt::{Debt, put_heads, take_heads};
 use crate::disk::{Disk, read_all, replace};
 use crate::frame::FrameId;
 use crate::journal::{Ages, Position};
@@ -165,17 +165,4 @@ impl Manifest {
 /// Writes a manifest's bytes so that they replace the last one's, durably.
 pub fn store(disk: &dyn Disk, bytes: &[u8]) -> io::Result<()> {
     replace(disk, PATH, bytes)
-}
-
-fn put_heads(out: &mut Vec<u8>, heads: impl Iterator<Item = (Origin, u64)>) {
-    let heads: Vec<_> = heads.collect();
-    put_varint(out, heads.len() as u64);
-    for (origin, seq) in heads {
-        out.extend_from_slice(&origin.0);
-        put_varint(out, seq);
-    }
-}
-
-fn take_heads(reader: &mut Reader<'_>) -> Result<Vec<(Origin, u64)>, Malformed> {
-    (0..reader.count()?).map(|_| Ok((Origin(reader.array()?), reader.varint()?))).collect()
 }
