@@ -203,7 +203,7 @@ impl Store {
         }
         let head = FrameId { origin: self.own, seq: frontier.get(self.own) };
         self.synced = frontier;
-        if self.applied.covers(&self.manifest.shown) {
+        if self.synced.covers(&self.manifest.shown) {
             self.manifest.shown = Frontier::default();
         }
         debug_assert!(self.is_unsynced || self.synced == self.applied, "a sync is forgotten");
@@ -260,6 +260,20 @@ impl Store {
         let is_alike = self.debt().is_none() && self.applied.covers(&self.manifest.shown);
         let owed = (!is_alike).then(|| entry_fingerprint(self.own, 0).rotate_left(16));
         owed.into_iter().fold(hash, u128::wrapping_add)
+    }
+
+    /// The frames of which a view may show points: beyond those applied, what lenders' views showed.
+    pub fn shown(&self) -> Frontier {
+        let mut shown = self.applied.clone();
+        shown.merge(&self.manifest.shown);
+        shown
+    }
+
+    /// Whether what a view shows of these frames outlasts a loss of power.
+    pub fn keeps(&self, shown: &Frontier) -> bool {
+        let mut kept = self.synced.clone();
+        kept.merge(&self.manifest.shown);
+        kept.covers(shown)
     }
 
     /// The series that fit, each family on its own, in order of labels.

@@ -72,12 +72,8 @@ impl Replica {
             return None;
         }
         let members = self.members.records().map(|member| member.encode().into()).collect();
-        let terms = Terms {
-            frontier: self.store.have(),
-            shown: self.store.applied().clone(),
-            members,
-            ..Terms::default()
-        };
+        let terms =
+            Terms { frontier: self.store.have(), shown: self.store.shown(), members, ..Terms::default() };
         Some(Source::Fresh(Box::new(self.store.lasting_view()), terms))
     }
 
@@ -99,7 +95,7 @@ impl Replica {
     pub(super) fn tell_synced_terms(&mut self) {
         let mut messages = Vec::new();
         for (loan, kept) in &mut self.loans {
-            let synced = |terms: &mut Terms| self.store.held().covers(&terms.frontier);
+            let synced = |terms: &mut Terms| self.store.keeps(&terms.shown);
             if let Some(terms) = kept.unsynced.take_if(synced) {
                 kept.terms = Some(terms.clone());
                 kept.is_busy = false;

@@ -210,6 +210,36 @@ fn who_holds_more_than_its_frontier_says_answers_like_nobody_until_the_frames_ha
     assert_eq!(debtor.answer_hash(), other.answer_hash());
 }
 
+#[test]
+fn what_is_shown_beyond_the_frontier_is_told_until_its_frames_are_synced() {
+    let (disk, mut peer) = (MemoryDisk::new(), open(&MemoryDisk::new(), 9).store);
+    let mut debtor = open(&disk, 1).store;
+    peer.append(&batch("x", &[(1, 1.0)]), &[]).unwrap();
+    sync(&mut peer);
+    let (loan, shown) = (origin(7), Frontier::from_entries([(origin(9), 1)]));
+    let (frontier, mended, inherited) = (None, vec![], vec![]);
+    assert!(debtor.settle(Settlement { loan, frontier, shown: shown.clone(), mended, inherited }));
+    settle(&mut debtor, 0);
+    assert!(debtor.keeps(&shown), "the manifest and the blocks do");
+    debtor.append(&batch("y", &[(1, 1.0)]), &[]).unwrap();
+    assert!(!debtor.keeps(&debtor.shown()));
+    debtor.freeze();
+    let (flush, job) = (debtor.poll_job(0).unwrap().run(), debtor.poll_sync().unwrap());
+    let result = job.run();
+    // The frame comes after the sync, and before its end is told.
+    copy(&mut peer, &mut debtor, origin(9));
+    debtor.handle_synced(&job, result);
+    debtor.handle_done(flush);
+    while let Some(job) = debtor.poll_job(0) {
+        debtor.handle_done(job.run());
+    }
+    drop(debtor);
+    disk.lose_power(0);
+    let debtor = open(&disk, 2).store;
+    assert_eq!(debtor.applied().get(origin(9)), 0);
+    assert!(debtor.shown().covers(&shown));
+}
+
 /// Writes something small so that the commit of the sync before becomes durable too.
 fn sync_commit(store: &mut Store) {
     store.append(&Batch::default(), &[]).unwrap();

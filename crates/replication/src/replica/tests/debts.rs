@@ -203,6 +203,80 @@ fn a_lender_tells_of_a_view_once_all_of_it_is_synced() {
 }
 
 #[test]
+fn frames_that_came_back_without_their_table_are_told_of_as_gone() {
+    let mut world = World::of_three_with(forgetful());
+    write_much(&mut world, 3, 10..14, 0..8);
+    for n in [3, 1] {
+        world.run_until("all agree", World::agree);
+        let disk = world.node(n).disk.clone();
+        world.start(n, 2, &[2], disk);
+    }
+    world.run_until("all are in service", |world| (1..=3).all(|n| is_in_service(n)(world)));
+    // A loss of power undoes the removal of segments, which nothing syncs, when their tables are gone from the file.
+    let disk = world.node(1).disk.clone();
+    let names = Disk::list(&disk, "journal").unwrap();
+    let read = |name| {
+        let path = format!("journal/{name}");
+        let content = shoal_store::disk::read_all(&*disk.open(&path).unwrap()).unwrap();
+        (path, content)
+    };
+    let before: Vec<_> = names.into_iter().map(read).collect();
+    write_much(&mut world, 1, 20..40, 8..24);
+    assert_eq!(world.replica(1).store().table_len(origin(3, 1)), 0);
+    world.down.extend([id(1), id(2), id(3)]);
+    for (path, content) in before.into_iter().filter(|(path, _)| disk.open(path).is_err()) {
+        disk.create(&path).unwrap().append(&content).unwrap();
+    }
+    world.start(1, 3, &[], disk);
+    world.start(4, 1, &[1], MemoryDisk::new());
+    world.step();
+    let (now, over) = (world.now, origin(3, 1));
+    let store = world.replica(1).store();
+    assert!(store.servable(over) > 0 && store.table_len(over) == 0);
+    let have = vec![crate::wire::Have { origin: over, seq: 1, table_len: 0 }];
+    world.replica(1).handle_message(now, id(4), &Message::Pull { have }.encode());
+    let told =
+        std::iter::from_fn(|| world.replica(1).poll_transmit()).find_map(|sent| {
+            match Message::decode(&sent.message) {
+                Ok(Message::Frames { gone, .. }) => Some(gone),
+                _ => None,
+            }
+        });
+    assert!(told.unwrap().contains(&over));
+}
+
+#[test]
+fn what_a_lender_was_lent_beyond_its_frontier_it_tells_its_own_debtors_of() {
+    let mut world = World::of_three_with(forgetful());
+    write_much(&mut world, 1, 10..30, 0..20);
+    world.run_until("all agree", World::agree);
+    // Node 1 has lost a frame that nobody else has, and shows what came after it.
+    let disk = world.node(1).disk.clone();
+    world.cut_both(1, 2);
+    world.cut_both(1, 3);
+    world.run_for(Duration::from_secs(2));
+    let lost = world.write(1, &batch(40, 1, 1.0), Acks::Count(1));
+    let lost = world.answer(1, lost).unwrap().frame;
+    world.run_for(Duration::from_secs(1));
+    let last = world.write(1, &batch(41, 1, 1.0), Acks::Count(1));
+    let last = world.answer(1, last).unwrap().frame;
+    world.down.extend([id(1), id(2)]);
+    disk.lose_power(0);
+    rot_frame(&disk, lost);
+    world.start(1, 2, &[2], disk);
+    world.cut.clear();
+    world.down.insert(id(3));
+    for (n, lender) in [(4, 1), (5, 4)] {
+        world.start(n, 1, &[lender], MemoryDisk::new());
+        world.run_until("the new node is in service", is_in_service(n));
+        assert_eq!(repaired(&world, n), 1);
+        let store = world.replica(n).store();
+        assert!(store.applied().get(last.origin) < lost.seq && store.shown().get(last.origin) == last.seq);
+        world.down.insert(id(lender));
+    }
+}
+
+#[test]
 fn debtors_whose_lender_is_gone_for_good_join_what_they_have() {
     let mut world = World::of_three_with(forgetful());
     write_much(&mut world, 1, 10..30, 0..20);
