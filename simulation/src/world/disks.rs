@@ -1,6 +1,7 @@
 //! What becomes of disks: they fill up, stop syncing, are replaced by empty ones, by snapshots or by copies of
 //! others. What harms a disk for good waits until the last harm is healed.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use shoal_merge::Frontier;
@@ -116,12 +117,21 @@ impl World {
             promised
         };
         let mut staying = nodes.iter().filter(|node| !node.is_gone);
+        // Of two processes of one node the older is about to lose its disk.
+        let twins = self.has_twins();
         let healed = self.disk_losses.advance(self.now, promised, |promised| {
-            staying.all(|node| node.whole_store().is_some_and(|store| store.held().covers(promised)))
+            !twins
+                && staying.all(|node| node.whole_store().is_some_and(|store| store.held().covers(promised)))
         });
         if let Some(healed) = healed {
             self.oracle.note_everywhere(&healed);
         }
+    }
+
+    /// Whether two processes run as one node.
+    fn has_twins(&self) -> bool {
+        let mut seen = BTreeSet::new();
+        self.nodes.iter().filter_map(|node| node.life.as_ref()).any(|life| !seen.insert(life.identity.node))
     }
 
     /// Whether the last harm is healed and no rot is unknown, and there is a disk that is whole besides this one.
