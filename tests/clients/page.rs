@@ -88,6 +88,7 @@ fn nothing_went_wrong(browser: &Browser, node: &Node) {
 
 async fn asks_by_keyboard(browser: &Browser) {
     browser.keys("/heart_b");
+    browser.until("no key is lost", "return document.activeElement.value === 'heart_b'").await;
     browser.until("the metric is proposed", "return document.querySelector('.options li') !== null").await;
     // Tab takes the proposal, Enter asks.
     browser.keys("\u{e004}");

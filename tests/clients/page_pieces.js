@@ -85,4 +85,18 @@ const { ranked } = await from("vocabulary.js");
 check("the likeliest first", ranked(["node_load1", "up", "load", "x_load_x"].map(text => ({ text })), "load").map(word => word.text), ["load", "x_load_x", "node_load1"]);
 check("nothing left to complete", ranked([{ text: "up" }], "up"), []);
 
+const press = (node, key) => node.dispatchEvent(new KeyboardEvent("keydown", { key, bubbles: true, cancelable: true }));
+press(document.body, "/");
+const field = document.activeElement;
+check("a slash leads to the query before the next key", [field.tagName, location.hash], ["TEXTAREA", "#/explore"]);
+field.value = "up";
+press(field, "Enter");
+check("Enter asks before the next key", [field.closest(".panel")?.getAttribute("aria-busy"), location.hash], ["true", "#/explore?q=up"]);
+// Without those two steps the way back leads out of the page.
+if (failures.length) return failures;
+const gone = new Promise(done => addEventListener("hashchange", done, { once: true }));
+history.go(-2);
+await gone;
+check("the way back leads through both", [location.hash, document.querySelector("main").firstChild.className], ["", "cluster"]);
+
 return failures;

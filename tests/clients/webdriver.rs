@@ -24,6 +24,10 @@ const FLAGS: [&str; 8] = [
     "--disable-component-update",
     "--disable-sync",
 ];
+/// What has the focus, and what stands in the fields: the text of a page lacks both.
+const FIELDS: &str = "
+    const fields = [...document.querySelectorAll('input, textarea')].map(field => field.value);
+    return { focus: document.activeElement?.tagName, fields };";
 
 /// The Enter key.
 pub const ENTER: char = '\u{e007}';
@@ -123,7 +127,8 @@ impl Browser {
             }
             if began.elapsed() > PATIENCE {
                 let text = self.run("return document.body.innerText", &[]);
-                panic!("never happened within {PATIENCE:?}: {what}\n{text}\n{:?}", self.console());
+                let fields = self.run(FIELDS, &[]);
+                panic!("never happened within {PATIENCE:?}: {what}\n{text}\n{fields}\n{:?}", self.console());
             }
             tick.tick().await;
         }

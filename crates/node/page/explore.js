@@ -5,7 +5,7 @@ import { Browser } from "./browser.js";
 import { attr, fill, h, say } from "./dom.js";
 import { millis, promql } from "./format.js";
 import { Panel } from "./panel.js";
-import { address, readQuestion, writeQuestion } from "./route.js";
+import { address, read, readQuestion, writeQuestion } from "./route.js";
 import { TimeRange } from "./timerange.js";
 import { autoStep } from "./ticks.js";
 
@@ -65,13 +65,16 @@ export class Explore {
     return this.panels.map(panel => panel.editor.text);
   }
 
-  /** Changes what is asked, as a step that the browser's way back undoes. */
+  /** Changes what is asked, as a step that the browser's way back undoes; at once, or it would undo what is typed next. */
   change(part) {
     const next = address("explore", writeQuestion({ ...this.question, queries: this.texts(), ...part }));
     // A list of empty expressions has no address of its own.
     this.question = { ...this.question, queries: this.texts(), ...part };
     if (next === location.hash || (next === "#/explore" && !location.hash.includes("?"))) { this.arrange(); this.ask(); }
-    else location.hash = next === "#/explore" ? "#/explore?range=1h" : next;
+    else {
+      history.pushState(null, "", next === "#/explore" ? "#/explore?range=1h" : next);
+      this.enter(read(location.hash).params);
+    }
   }
 
   start(expression) {

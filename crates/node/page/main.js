@@ -28,13 +28,16 @@ function show() {
   views[view].enter(params);
 }
 
-/** `/` leads to the query from everywhere. */
+/** `/` leads to the query from everywhere, at once: the next key may wait already, and must find the field. */
 function key(event) {
   if (event.key !== "/" || event.ctrlKey || event.metaKey || event.altKey) return;
   if (event.target.closest?.("input, textarea, select, [contenteditable]")) return;
   event.preventDefault();
-  if (shown !== "explore") location.hash = views.explore.address();
-  setTimeout(() => views.explore.focus());
+  if (shown !== "explore") {
+    history.pushState(null, "", views.explore.address());
+    show();
+  }
+  views.explore.focus();
 }
 
 onTokenWanted(() => askForToken(() => { watch.soon(); views[shown].enter(read(location.hash).params); }));
