@@ -111,13 +111,15 @@ async fn goes_on(browser: &Browser) {
 async fn a_reader_asks_and_sees_a_node_die_and_the_graph_go_on() {
     let Some(browser) = Browser::start() else { return };
     let mut cluster = Cluster::start(3).await;
-    let _pulse = Pulse::start(&cluster.nodes[1]);
     browser.resize(1280, 900);
     browser.open(&page(&cluster.nodes[0], "#/explore?range=5m"));
     browser.until("the page has begun", "return document.querySelector('textarea') !== null").await;
     browser
         .until("the members are heard", "return document.querySelector('.pulse')?.dataset.kind === 'good'")
         .await;
+    browser.until("there is no metric", "return document.querySelector('.metrics .empty') !== null").await;
+    let _pulse = Pulse::start(&cluster.nodes[1]);
+    browser.until("the metric is listed", "return document.querySelector('.metrics button') !== null").await;
     asks_by_keyboard(&browser).await;
     goes_on(&browser).await;
 

@@ -22,6 +22,11 @@ export class Browser {
     this.draw();
   }
 
+  /** Asks again while there is no metric to show: the first may come any moment. */
+  renew() {
+    if (!this.node.hidden && !this.names?.length) this.show();
+  }
+
   hide() {
     this.node.hidden = true;
   }

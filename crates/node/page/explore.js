@@ -46,7 +46,7 @@ export class Explore {
     if (![...params.keys()].length && question.queries.some(query => query.trim())) history.replaceState(null, "", address("explore", writeQuestion(question)));
     this.question = question;
     this.arrange();
-    this.end ??= this.watch.listen(() => this.listOthers());
+    this.end ??= this.watch.listen(() => { this.listOthers(); this.browser.renew(); });
     this.ask();
   }
 

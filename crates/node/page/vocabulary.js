@@ -11,11 +11,14 @@ const DURATIONS = ["1m", "5m", "15m", "30m", "1h", "6h", "1d"];
 
 const kept = new Map();
 
-/** Asks once in a while; a failure is an empty answer, and is asked again. */
+/** Asks once in a while; a failure is an empty answer. An empty list is not kept: the first word may come any moment. */
 function once(key, load) {
   const known = kept.get(key);
   if (known && performance.now() - known.at < FRESH_MS) return known.value;
-  const value = load().catch(() => { kept.delete(key); return null; });
+  const value = load().catch(() => null).then(answer => {
+    if (!answer || answer.data.length === 0) kept.delete(key);
+    return answer;
+  });
   kept.set(key, { at: performance.now(), value });
   return value;
 }
