@@ -89,7 +89,9 @@ fn nothing_went_wrong(browser: &Browser, node: &Node) {
 async fn asks_by_keyboard(browser: &Browser) {
     browser.keys("/heart_b");
     browser.until("no key is lost", "return document.activeElement.value === 'heart_b'").await;
-    browser.until("the metric is proposed", "return document.querySelector('.options li') !== null").await;
+    let proposed =
+        "return document.querySelector('.options:not([hidden]) .text')?.textContent === 'heart_beats_total'";
+    browser.until("the metric is proposed", proposed).await;
     // Tab takes the proposal, Enter asks.
     browser.keys("\u{e004}");
     let typed = browser.run("return document.activeElement.value", &[]);

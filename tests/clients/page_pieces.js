@@ -85,6 +85,16 @@ const { ranked } = await from("vocabulary.js");
 check("the likeliest first", ranked(["node_load1", "up", "load", "x_load_x"].map(text => ({ text })), "load").map(word => word.text), ["load", "x_load_x", "node_load1"]);
 check("nothing left to complete", ranked([{ text: "up" }], "up"), []);
 
+const { Editor } = await from("editor.js");
+const taken = (text, option) => {
+  const editor = new Editor({ run() {}, change() {} });
+  editor.text = text.replace("|", "");
+  editor.input.setSelectionRange(text.indexOf("|"), text.indexOf("|"));
+  editor.take(option);
+  return editor.text;
+};
+check("an option replaces all that is typed by now", [taken("sum(heart_b|)", { put: "heart_beats_total" }), taken("up{job=\"no|\"}", { put: "node" })], ["sum(heart_beats_total)", "up{job=\"node\"}"]);
+
 const press = (node, key) => node.dispatchEvent(new KeyboardEvent("keydown", { key, bubbles: true, cancelable: true }));
 press(document.body, "/");
 const field = document.activeElement;

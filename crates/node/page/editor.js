@@ -121,7 +121,6 @@ export class Editor {
     const found = here.kind === "none" ? [] : await suggestions(here);
     // What was typed meanwhile has its own turn.
     if (turn !== this.turn || document.activeElement !== this.input) return;
-    this.here = here;
     this.options = found;
     if (!found.length) return this.close();
     const mark = text => {
@@ -144,8 +143,9 @@ export class Editor {
     this.list.children[at]?.scrollIntoView({ block: "nearest" });
   }
 
+  /** Puts an option in place of the word at the caret: more of it may be typed by now than the option was found for. */
   take(option) {
-    const { kind, from, to } = this.here;
+    const { kind, from, to } = place(this.text, this.input.selectionStart);
     const rest = this.text.slice(to);
     const call = option.put.endsWith("(");
     const text = kind === "value" && !rest.startsWith("\"") ? `${option.put}"` : call && rest.startsWith("(") ? option.put.slice(0, -1) : call && (rest === "" || /^[\s)]/.test(rest)) ? `${option.put})` : option.put;
