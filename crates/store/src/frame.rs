@@ -78,6 +78,9 @@ impl Tag {
     pub const MEMBER: Tag = Tag(7);
     /// Nothing: the frame stands for one that is lost.
     pub const VOID: Tag = Tag(8);
+    /// Nothing: the frame stands for one that is lost but for points that a loan has brought here. It is served to
+    /// nobody: who lacks it fetches what there is.
+    pub const REMNANT: Tag = Tag(9);
 }
 
 /// One record of a frame.

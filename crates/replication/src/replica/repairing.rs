@@ -228,9 +228,7 @@ impl Replica {
             return;
         }
         // Of each origin the first: for what comes after it nobody was asked yet.
-        let mut lost: Vec<_> =
-            self.store.holes().filter(|(_, hole)| hole.lacks_points()).map(|(id, _)| id).collect();
-        lost.dedup_by_key(|id| id.origin);
+        let lost = self.store.missing();
         self.peers.values_mut().for_each(|peer| peer.rounds = 0);
         for id in lost {
             match self.store.void(id) {
@@ -245,7 +243,7 @@ impl Replica {
 
     /// Whether frames are missing that some peer may still have.
     pub(super) fn is_lacking(&self) -> bool {
-        self.has_gap() || self.store.holes().any(|(_, hole)| hole.lacks_points())
+        self.has_gap() || self.store.is_missing_frames()
     }
 
     /// Whether frames are missing that every node in reach has been asked for, more than once.
@@ -334,8 +332,10 @@ impl Replica {
     fn take_terms(&mut self, now: Duration, mut repair: Repair, mut terms: Terms) {
         for origin in &self.retired {
             terms.frontier.remove(*origin);
+            terms.shown.remove(*origin);
         }
-        if !self.is_credible(repair.lender, terms.frontier.iter()) {
+        terms.shown.remove(HISTORY);
+        if !self.is_credible(repair.lender, terms.frontier.iter().chain(terms.shown.iter())) {
             return self.give_up(now, repair, "the lender claims frames of ours that we never wrote");
         }
         // That an origin is over may stand in a frame that is owed. What the lender knows of it becomes ours with the debt.
@@ -383,16 +383,17 @@ impl Replica {
             repair.owes || is_mended
         };
         repair.windows = terms.windows.iter().copied().filter(is_concerned).collect();
+        self.store.will_show(&terms.shown);
         if repair.owes {
-            self.take_members(&terms.members);
-            self.retire(&over);
-            self.keep_members();
             if let Some(notes) = terms.notes.as_ref().filter(|notes| notes.id().origin == repair.loan)
                 && let Err(error) = self.store.restore(notes)
             {
                 tracing::warn!(%error, "what a lender knows of metrics could not be stored");
                 return self.give_up(now, repair, "what it knows of metrics could not be stored");
             }
+            self.take_members(&terms.members);
+            self.retire(&over);
+            self.keep_members();
             self.history.settle(terms.frontier.get(HISTORY));
             self.store.incur(&terms.frontier);
         }
@@ -481,14 +482,9 @@ impl Replica {
         let is_left = |node: NodeId| node != repair.lender && !self.repairs.pooled.contains(&node);
         let owes_still = repair.is_pooling && self.other_members().any(is_left);
         if !has_begun {
-            let mut shown = repair.terms.shown.clone();
-            for origin in &self.retired {
-                shown.remove(*origin);
-            }
             let settlement = Settlement {
                 loan: repair.loan,
                 frontier: (repair.owes && !owes_still).then(|| repair.terms.frontier.clone()),
-                shown,
                 mended: repair.mending.clone(),
                 inherited: if repair.owes { repair.terms.damaged.clone() } else { Vec::new() },
             };

@@ -7,6 +7,7 @@ use std::io;
 use std::sync::Arc;
 
 use roaring::RoaringBitmap;
+use shoal_merge::Frontier;
 use shoal_model::{Kind, Origin, Point};
 
 use super::{Files, Frozen, Store, StoreError};
@@ -110,6 +111,10 @@ pub(super) struct State {
     naming: (Position, u64, u64),
     /// The debt that it names: the frontier covers it once it is durable.
     owing: Option<Debt>,
+    /// What loans may show by that manifest.
+    showing: Frontier,
+    /// The same by the last one that is durable.
+    pub(super) shown: Frontier,
     pub(super) manifest_is_old: bool,
     /// Whether the tables' file, and the catalogue's log, are to be written anew by the next flush.
     pub(super) tables_anew: bool,
@@ -341,6 +346,7 @@ impl Store {
         let Manifest { checkpoint, base, tables, .. } = &self.manifest;
         self.background.naming = (*checkpoint, *base, tables.generation);
         self.background.owing = self.manifest.debt.clone();
+        self.background.showing = self.manifest.shown.clone();
         self.background.dying.append(&mut self.background.dead_later);
         Some(Job::Manifest(ManifestJob { disk: Arc::clone(&self.disk), bytes: self.manifest.encode() }))
     }
@@ -351,6 +357,7 @@ impl Store {
             self.background.manifest_is_old = true;
             return self.note_job_failure("the manifest", &error);
         }
+        self.background.shown = std::mem::take(&mut self.background.showing);
         if let Some(debt) = self.background.owing.take() {
             self.take_on(&debt);
         }

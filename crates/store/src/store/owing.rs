@@ -9,7 +9,7 @@ use super::{Store, StoreError};
 use crate::block::Part;
 use crate::damage::Damage;
 use crate::debt::Debt;
-use crate::frame::{Frame, FrameError};
+use crate::frame::{Frame, FrameError, FrameId};
 use crate::journal::RecordKind;
 
 /// Lost frames of one origin that are named one by one.
@@ -22,8 +22,6 @@ pub struct Settlement {
     pub loan: Origin,
     /// Up to where the lender had everything: the debt is settled, and there are no holes before it.
     pub frontier: Option<Frontier>,
-    /// Up to where the lender's view showed points: they are here before their frames may be.
-    pub shown: Frontier,
     /// The damage that is mended.
     pub mended: Vec<Damage>,
     /// Windows of which something was damaged at the lender: it is missing here too.
@@ -36,9 +34,34 @@ impl Store {
         self.manifest.debt.as_ref()
     }
 
-    /// Whether what is owed stands in the manifest, and the frontier covers it.
+    /// Whether what is owed and what loans may show stands in the manifest, and the frontier covers what is owed.
     pub fn is_debt_recorded(&self) -> bool {
-        self.debt().is_none_or(|debt| self.applied.covers(&debt.frontier))
+        let is_owed = self.debt().is_none_or(|debt| self.applied.covers(&debt.frontier));
+        is_owed && self.background.shown.covers(&self.manifest.shown)
+    }
+
+    /// A loan may bring points of these frames, in part if it comes to nothing.
+    pub fn will_show(&mut self, frontier: &Frontier) {
+        if !self.manifest.shown.covers(frontier) {
+            self.manifest.shown.merge(frontier);
+            self.background.manifest_is_old = true;
+        }
+    }
+
+    /// The first frame of each origin that is missing, where its points or those of later ones may be here.
+    pub fn missing(&self) -> Vec<FrameId> {
+        let below: Vec<FrameId> = self.lacking().collect();
+        let shown = self.manifest.shown.iter().filter(|(origin, seq)| *seq > self.applied.get(*origin));
+        let beyond = shown.map(|(origin, _)| FrameId { origin, seq: self.applied.get(origin) + 1 });
+        let mut missing: Vec<_> = below.into_iter().chain(beyond).collect();
+        missing.sort_unstable();
+        missing.dedup_by_key(|id| id.origin);
+        missing
+    }
+
+    /// Whether frames are missing whose points, or those of later ones, may be here.
+    pub fn is_missing_frames(&self) -> bool {
+        self.lacking().next().is_some() || !self.applied.covers(&self.manifest.shown)
     }
 
     /// Owes everything up to a frontier. Once that is durable, the frontier covers it and what comes after it can
@@ -47,7 +70,7 @@ impl Store {
         let mut debt = self.manifest.debt.take().unwrap_or_default();
         for (origin, seqs) in frontier.missing_from(&debt.frontier) {
             // The first of them already keeps the others from being claimed.
-            let lost = seqs.take(LOST_MAX).map(|seq| crate::frame::FrameId { origin, seq });
+            let lost = seqs.take(LOST_MAX).map(|seq| FrameId { origin, seq });
             let lost: Vec<_> = lost.filter(|id| self.journal.find(*id).is_none()).collect();
             self.holes.extend(lost.into_iter().map(|id| (id, super::Hole::Rot)));
         }
@@ -119,7 +142,6 @@ impl Store {
     fn change_frontiers(&mut self, change: impl Fn(&mut Frontier)) {
         if let Some(frozen) = &mut self.frozen {
             change(&mut frozen.applied);
-            frozen.settlement.iter_mut().for_each(|settlement| change(&mut settlement.shown));
         }
         let debt = self.manifest.debt.as_mut().map(|debt| &mut debt.frontier);
         let known = [&mut self.applied, &mut self.synced].into_iter().chain(&mut self.syncing);
@@ -137,11 +159,10 @@ impl Store {
 
     /// The flush has ended, and with the next manifest the debt does.
     pub(super) fn settled(&mut self, settlement: Settlement) {
-        let Settlement { loan, frontier, shown, mended, inherited } = settlement;
-        self.manifest.shown.merge(&shown);
+        let Settlement { loan, frontier, mended, inherited } = settlement;
         if let Some(frontier) = frontier {
             self.manifest.debt = None;
-            let is_open = |id: &crate::frame::FrameId| id.seq > frontier.get(id.origin);
+            let is_open = |id: &FrameId| id.seq > frontier.get(id.origin);
             self.holes.retain(|id, _| is_open(id));
             self.manifest.holes.retain(is_open);
         }

@@ -95,6 +95,7 @@ impl Store {
             manifest,
             disk,
         };
+        store.background.shown = store.manifest.shown.clone();
         store.journal.keep(store.options.journal_bytes_max);
         // A flush during the replay uses the numbers of blocks that a crash left unnamed.
         store.remove_strangers()?;

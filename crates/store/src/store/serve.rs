@@ -11,6 +11,9 @@ use crate::table::Chunk;
 /// Streams in one chunk: about a megabyte.
 const CHUNK_STREAMS_MAX: usize = 8_192;
 
+/// No frame that is longer is a remnant.
+const REMNANT_BYTES_MAX: u32 = 256;
+
 impl Store {
     /// An origin's frames from a number on, in order, up to a hole, the end, or about `bytes_max` bytes (but at
     /// least one frame, if there is one). A frame that has rotted becomes a hole.
@@ -36,7 +39,7 @@ impl Store {
         match self.holes.get(&id) {
             Some(Hole::Unread(_)) => true,
             Some(_) => false,
-            None => self.journal.find(id).is_none(),
+            None => self.journal.find(id).is_none_or(|location| self.is_remnant(location)),
         }
     }
 
@@ -77,11 +80,18 @@ impl Store {
         covered.into_iter().for_each(|id| self.journal.forget(id));
     }
 
-    /// Closes a hole that nobody can fill: a frame without points takes the place of the one that is lost.
+    /// Gives up a frame that nobody can fill in: one without points takes its place.
     pub fn void(&mut self, id: FrameId) -> Result<(), StoreError> {
         let header = Header { id, table_len: 0, points: 0 };
-        let frame = Frame::encode(header, &[Record { tag: Tag::VOID, body: &[] }])?;
+        let is_shown = self.manifest.shown.get(id.origin) >= id.seq;
+        let tag = if is_shown { Tag::REMNANT } else { Tag::VOID };
+        let frame = Frame::encode(header, &[Record { tag, body: &[] }])?;
         self.apply(&frame).map(drop)
+    }
+
+    fn is_remnant(&self, location: Location) -> bool {
+        let read = || Frame::decode(self.journal.read(location).ok()?).ok();
+        location.len <= REMNANT_BYTES_MAX && read().is_some_and(|frame| stands_for_remnant(&frame))
     }
 
     pub(super) fn frame(&mut self, id: FrameId) -> Option<Frame> {
@@ -91,10 +101,17 @@ impl Store {
         let location = self.journal.find(id)?;
         let read = self.journal.read(location).ok().and_then(|body| Frame::decode(body).ok());
         let frame = read.filter(|frame| frame.id() == id);
+        if frame.as_ref().is_some_and(stands_for_remnant) {
+            return None;
+        }
         if frame.is_none() {
             tracing::error!(origin = %id.origin, seq = id.seq, "a frame in the journal has rotted: it is served no more");
             self.note_unread(id, location);
         }
         frame
     }
+}
+
+fn stands_for_remnant(frame: &Frame) -> bool {
+    frame.records().any(|record| record.is_ok_and(|record| record.tag == Tag::REMNANT))
 }

@@ -182,23 +182,15 @@ fn who_holds_more_than_its_frontier_says_answers_like_nobody_until_the_frames_ha
         sync(store);
     }
     assert_eq!(debtor.answer_hash(), other.answer_hash());
-    let shown = Frontier::from_entries([(origin(9), 2)]);
     // Of an origin that is over nothing comes any more.
-    let lost = Frontier::from_entries([(origin(8), 1)]);
-    let (loan, frontier, mended, inherited) = (origin(7), None, vec![], vec![]);
-    assert!(debtor.settle(Settlement { loan, frontier, shown, mended, inherited }));
+    debtor.will_show(&Frontier::from_entries([(origin(9), 2), (origin(8), 1)]));
+    assert!(!debtor.is_debt_recorded());
     settle(&mut debtor, 0);
+    assert!(debtor.is_debt_recorded());
     assert_ne!(debtor.answer_hash(), other.answer_hash());
     drop(debtor);
     let mut debtor = open(&disk, 3).store;
     assert_ne!(debtor.answer_hash(), other.answer_hash(), "a start does not forget it");
-    assert!(debtor.settle(Settlement {
-        loan,
-        frontier: None,
-        shown: lost,
-        mended: vec![],
-        inherited: vec![]
-    }));
     debtor.retire(origin(8));
     settle(&mut debtor, 0);
     peer.append(&batch("x", &[(2, 2.0)]), &[]).unwrap();
@@ -216,9 +208,8 @@ fn what_is_shown_beyond_the_frontier_is_told_until_its_frames_are_synced() {
     let mut debtor = open(&disk, 1).store;
     peer.append(&batch("x", &[(1, 1.0)]), &[]).unwrap();
     sync(&mut peer);
-    let (loan, shown) = (origin(7), Frontier::from_entries([(origin(9), 1)]));
-    let (frontier, mended, inherited) = (None, vec![], vec![]);
-    assert!(debtor.settle(Settlement { loan, frontier, shown: shown.clone(), mended, inherited }));
+    let shown = Frontier::from_entries([(origin(9), 1)]);
+    debtor.will_show(&shown);
     settle(&mut debtor, 0);
     assert!(debtor.keeps(&shown), "the manifest and the blocks do");
     debtor.append(&batch("y", &[(1, 1.0)]), &[]).unwrap();
@@ -238,6 +229,23 @@ fn what_is_shown_beyond_the_frontier_is_told_until_its_frames_are_synced() {
     let debtor = open(&disk, 2).store;
     assert_eq!(debtor.applied().get(origin(9)), 0);
     assert!(debtor.shown().covers(&shown));
+}
+
+#[test]
+fn a_lost_frame_of_which_a_loan_brought_points_is_told_of_as_gone() {
+    let disk = MemoryDisk::new();
+    let (mut store, lost) = (open(&disk, 1).store, FrameId { origin: origin(9), seq: 1 });
+    store.append(&batch("x", &[(1, 1.0)]), &[]).unwrap();
+    store.will_show(&Frontier::from_entries([(lost.origin, 2)]));
+    settle(&mut store, 0);
+    assert_eq!(store.missing(), [lost]);
+    store.void(lost).unwrap();
+    assert_eq!(store.missing(), [FrameId { seq: 2, ..lost }]);
+    sync(&mut store);
+    drop(store);
+    let mut store = open(&disk, 2).store;
+    assert_eq!(store.held_of(lost.origin), 1);
+    assert!(store.is_gone(lost) && store.frames(lost.origin, 1, usize::MAX).is_empty());
 }
 
 /// Writes something small so that the commit of the sync before becomes durable too.
