@@ -182,6 +182,25 @@ fn what_a_lender_knows_of_members_is_taken_with_the_debt_only() {
 }
 
 #[test]
+fn a_full_disk_takes_nothing_of_a_loan() {
+    let mut world = World::of_three_with(forgetful());
+    write_much(&mut world, 1, 10..30, 0..20);
+    world.start(4, 1, &[1], MemoryDisk::new());
+    world.run_until("a repair has begun", |world| world.nodes[&id(4)].replica.loan().is_some());
+    let (now, loan) = (world.now, world.replica(4).loan().unwrap());
+    let lender = world.replica(4).repair(now).unwrap().lender;
+    let stranger = Member { node: id(9), ..world.replica(1).members().of(id(1)).unwrap().clone() };
+    world.node(4).disk.set_bytes_max(Some(0));
+    let header = shoal_store::Header { id: FrameId { origin: loan, seq: 1 }, table_len: 0, points: 0 };
+    let notes = Some(Frame::encode(header, &[]).unwrap());
+    let terms = crate::wire::Terms { members: vec![stranger.encode().into()], notes, ..Default::default() };
+    let lend = Message::Lend { loan, lend: Box::new(crate::wire::Lend::View(terms)) };
+    world.replica(4).handle_message(now, lender, &lend.encode());
+    assert!(world.replica(4).loan().is_none());
+    assert!(world.replica(4).members().of(id(9)).is_none());
+}
+
+#[test]
 fn a_lender_tells_of_a_view_once_all_of_it_is_synced() {
     let mut world = World::of_three_with(forgetful());
     let (now, loan) = (world.now, Origin([7; 16]));

@@ -26,6 +26,35 @@ fn two_nodes_that_lack_frames_of_one_another_both_come_to_have_all() {
 }
 
 #[test]
+fn what_a_broken_loan_brought_of_lost_frames_comes_to_be_everywhere() {
+    let mut world = World::of_three_with(forgetful());
+    write_much(&mut world, 1, 10..30, 0..20);
+    world.run_until("all agree", World::agree);
+    for n in [2, 3] {
+        world.cut_both(1, n);
+        world.cut_both(4, n);
+    }
+    world.run_for(Duration::from_secs(2));
+    // A point in each window: whichever is lent first, something of what will be lost is in it.
+    for window in 0..5 {
+        world.write(1, &batch(40, window * WINDOW_MS, 1.0), Acks::Count(1));
+    }
+    world.start(4, 1, &[1], MemoryDisk::new());
+    world.run_until("some points have come", |world| {
+        world.nodes[&id(4)].replica.repair(world.now).is_some_and(|repair| repair.points > 0)
+    });
+    assert!(is_in_debt(&world, 4));
+    world.down.insert(id(1));
+    world.cut.clear();
+    world.run_for(Duration::from_secs(2));
+    let now = world.now;
+    world.replica(2).forget(now, &id(1).to_string()).unwrap();
+    world.run_until("all agree", |world| !is_in_debt(world, 4) && world.agree());
+    assert!(world.replica(4).counters().frames_voided > 0);
+    assert!(world.replica(2).store().stream_count() > 20, "something of it is there");
+}
+
+#[test]
 fn damage_at_the_only_lender_is_inherited_by_name_and_keeps_nobody_out() {
     let mut world = World { options: forgetful(), ..World::default() };
     world.start(1, 1, &[], MemoryDisk::new());
