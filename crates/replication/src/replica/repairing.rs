@@ -345,6 +345,7 @@ impl Replica {
         for origin in self.retired.iter().chain(&over) {
             needed.remove(*origin);
             owed.remove(*origin);
+            terms.shown.remove(*origin);
         }
         // A lender that has let go of less holds itself what the history stands for.
         let history = owed.get(HISTORY).max(needed.get(HISTORY));
@@ -383,23 +384,29 @@ impl Replica {
             repair.owes || is_mended
         };
         repair.windows = terms.windows.iter().copied().filter(is_concerned).collect();
-        self.store.will_show(&terms.shown);
-        if repair.owes {
-            if let Some(notes) = terms.notes.as_ref().filter(|notes| notes.id().origin == repair.loan)
-                && let Err(error) = self.store.restore(notes)
-            {
-                tracing::warn!(%error, "what a lender knows of metrics could not be stored");
-                return self.give_up(now, repair, "what it knows of metrics could not be stored");
-            }
-            self.take_members(&terms.members);
-            self.retire(&over);
-            self.keep_members();
-            self.history.settle(terms.frontier.get(HISTORY));
-            self.store.incur(&terms.frontier);
+        if repair.owes && !self.take_on(repair.loan, &terms, &over) {
+            return self.give_up(now, repair, "what it knows of metrics could not be stored");
         }
+        self.store.will_show(&terms.shown);
         let windows = repair.windows.iter().copied().collect();
         repair.terms = Terms { windows, ..terms };
         self.repairs.current = Some(Repair { step: Step::Recording, ..repair });
+    }
+
+    /// Takes on the debt, and with it what the lender knows of members and metrics; false if that cannot be stored.
+    fn take_on(&mut self, loan: Origin, terms: &Terms, over: &[Origin]) -> bool {
+        if let Some(notes) = terms.notes.as_ref().filter(|notes| notes.id().origin == loan)
+            && let Err(error) = self.store.restore(notes)
+        {
+            tracing::warn!(%error, "what a lender knows of metrics could not be stored");
+            return false;
+        }
+        self.take_members(&terms.members);
+        self.retire(over);
+        self.keep_members();
+        self.history.settle(terms.frontier.get(HISTORY));
+        self.store.incur(&terms.frontier);
+        true
     }
 
     fn take_names(&mut self, now: Duration, mut repair: Repair, chunk: &Chunk) {
