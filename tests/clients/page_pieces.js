@@ -102,6 +102,8 @@ check("a slash leads to the query before the next key", [field.tagName, location
 field.value = "up";
 press(field, "Enter");
 check("Enter asks before the next key", [field.closest(".panel")?.getAttribute("aria-busy"), location.hash], ["true", "#/explore?q=up"]);
+document.querySelector(".skip").click();
+check("the way past the header leads to the content of the same view", [document.activeElement.id, location.hash], ["main", "#/explore?q=up"]);
 // Without those two steps the way back leads out of the page.
 if (failures.length) return failures;
 const gone = new Promise(done => addEventListener("hashchange", done, { once: true }));

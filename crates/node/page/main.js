@@ -40,9 +40,16 @@ function key(event) {
   views.explore.focus();
 }
 
+/** The way past the header leaves the address alone: that names the view. */
+function skip(event) {
+  event.preventDefault();
+  document.getElementById("main").focus();
+}
+
 onTokenWanted(() => askForToken(() => { watch.soon(); views[shown].enter(read(location.hash).params); }));
 addEventListener("hashchange", show);
 document.addEventListener("keydown", key);
+document.querySelector(".skip").addEventListener("click", skip);
 shell.onChange(() => Object.values(views).forEach(view => view.redraw?.()));
 show();
 watch.start();
