@@ -1,9 +1,11 @@
 //! Members are data: a node joins, leaves or is forgotten by a record in a frame. What is known of a node is the
-//! greatest record by (incarnation, round, status), so records merge in any order. Layout: `docs/formats/member.md`.
+//! greatest record by (incarnation, round, status), so records merge in any order. Frames that were given up are told
+//! the same way, so that a member who was away, and has one, learns of it. Layout: `docs/formats/member.md`.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use shoal_model::{Incarnation, NodeId, Origin};
+use shoal_store::FrameId;
 use shoal_store::bytes::{Malformed, Reader, put_block, put_signed, put_varint};
 
 /// Bytes of a name or zone in a record.
@@ -36,6 +38,42 @@ impl Status {
             .into_iter()
             .find(|status| *status as u8 == code)
             .ok_or(Malformed)
+    }
+}
+
+/// What is told to all nodes, those included that are away.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Notice {
+    /// A node's membership.
+    Member(Member),
+    /// A frame that no member had: one without points has taken its place.
+    Void(FrameId),
+}
+
+/// The first byte of a notice of a void; a member's is its status.
+const VOID: u8 = 4;
+
+impl Notice {
+    /// The record's body.
+    pub fn encode(&self) -> Vec<u8> {
+        match self {
+            Notice::Member(member) => member.encode(),
+            Notice::Void(id) => {
+                let mut out = vec![VOID];
+                out.extend_from_slice(&id.origin.0);
+                put_varint(&mut out, id.seq);
+                out
+            }
+        }
+    }
+
+    /// Reads a record's body; bytes after the known fields belong to a later release.
+    pub fn decode(body: &[u8]) -> Result<Self, Malformed> {
+        let mut reader = Reader::new(body);
+        if reader.u8()? != VOID {
+            return Member::decode(body).map(Notice::Member);
+        }
+        Ok(Notice::Void(FrameId { origin: Origin(reader.array()?), seq: reader.varint()? }))
     }
 }
 
@@ -96,11 +134,13 @@ impl Member {
     }
 }
 
-/// All nodes that ever belonged, each with its greatest record, and when each of their lives began.
+/// All nodes that ever belonged, each with its greatest record, when each of their lives began, and the frames that
+/// were given up.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Members {
     nodes: BTreeMap<NodeId, Member>,
     lives: BTreeMap<(NodeId, Incarnation), (Origin, i64)>,
+    voids: BTreeSet<FrameId>,
 }
 
 impl Members {
@@ -120,6 +160,26 @@ impl Members {
                 true
             }
         }
+    }
+
+    /// A frame was given up; true if that is news.
+    pub fn note_void(&mut self, id: FrameId) -> bool {
+        self.voids.insert(id)
+    }
+
+    /// Whether a frame was given up.
+    pub fn is_void(&self, id: FrameId) -> bool {
+        self.voids.contains(&id)
+    }
+
+    /// Lets go of the frames of origins that are over.
+    pub fn forget_voids(&mut self, over: &BTreeSet<Origin>) {
+        self.voids.retain(|id| !over.contains(&id.origin));
+    }
+
+    /// All that is known, for whoever begins without it.
+    pub fn notices(&self) -> impl Iterator<Item = Notice> + '_ {
+        self.records().map(Notice::Member).chain(self.voids.iter().map(|id| Notice::Void(*id)))
     }
 
     /// What is known of a node.
@@ -150,7 +210,7 @@ impl Members {
         })
     }
 
-    /// Records that make up all that is known, for whoever begins without them.
+    /// Records that make up all that is known of nodes.
     pub fn records(&self) -> impl Iterator<Item = Member> + '_ {
         let past = self.lives.iter().filter_map(|((node, incarnation), (origin, at_ms))| {
             let latest = self.of(*node)?;
@@ -226,8 +286,14 @@ mod tests {
         }
 
         #[test]
+        fn notices_of_voids_round_trip(origin in any::<[u8; 16]>(), seq in any::<u64>()) {
+            let notice = Notice::Void(FrameId { origin: Origin(origin), seq });
+            prop_assert_eq!(Notice::decode(&notice.encode()), Ok(notice));
+        }
+
+        #[test]
         fn hostile_bytes_never_panic(bytes in prop::collection::vec(any::<u8>(), 0..60)) {
-            let _ = Member::decode(&bytes);
+            let _ = Notice::decode(&bytes);
         }
     }
 

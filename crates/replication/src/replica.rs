@@ -12,6 +12,7 @@ mod repairing;
 mod retiring;
 mod status;
 mod timers;
+mod voiding;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::io;
@@ -32,7 +33,7 @@ use crate::complete::Completeness;
 use crate::fault::{Fault, Faults};
 use crate::job::{Done, Job};
 use crate::limits::{ACKS_WAIT, AUTO_WAIT, COMPARE, PENDING_MAX};
-use crate::member::{Member, Members};
+use crate::member::{Member, Members, Notice};
 use crate::own_bytes::OwnBytes;
 use crate::peer::Peer;
 use crate::wire::{Class, Message};
@@ -219,8 +220,11 @@ impl Replica {
     /// Begins a life on an opened store, and writes the frame by which the node joins.
     pub fn new(config: Config, opened: Opened) -> Result<Self, StoreError> {
         let mut members = Members::default();
-        for member in opened.members.iter().filter_map(|body| Member::decode(body).ok()) {
-            members.join(member);
+        for notice in opened.members.iter().filter_map(|body| Notice::decode(body).ok()) {
+            match notice {
+                Notice::Member(member) => drop(members.join(member)),
+                Notice::Void(id) => drop(members.note_void(id)),
+            }
         }
         let clock_ms = config.began_ms;
         let mut replica = Self {

@@ -78,8 +78,8 @@ impl Tag {
     pub const MEMBER: Tag = Tag(7);
     /// Nothing: the frame stands for one that is lost.
     pub const VOID: Tag = Tag(8);
-    /// Nothing: the frame stands for one that is lost but for points that a loan has brought here. It is served to
-    /// nobody: who lacks it fetches what there is.
+    /// Nothing: its writer holds points that no frame brings to the others. It is served to nobody: who lacks it
+    /// borrows what there is.
     pub const REMNANT: Tag = Tag(9);
 }
 
@@ -179,6 +179,11 @@ impl Frame {
     /// The bytes that are stored and sent.
     pub fn bytes(&self) -> &Bytes {
         &self.bytes
+    }
+
+    /// Whether it has a record of that kind.
+    pub fn has(&self, tag: Tag) -> bool {
+        self.records().any(|record| record.is_ok_and(|record| record.tag == tag))
     }
 
     /// The records in order, ended by an error where one is malformed: its writer's fault, since the checksum

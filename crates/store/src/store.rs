@@ -203,7 +203,10 @@ impl Store {
         }
         let head = FrameId { origin: self.own, seq: frontier.get(self.own) };
         self.synced = frontier;
-        if self.debt().is_none() && self.held().covers(&self.manifest.shown) {
+        if !self.manifest.shown.is_empty()
+            && self.debt().is_none()
+            && self.held().covers(&self.manifest.shown)
+        {
             self.manifest.shown = Frontier::default();
         }
         debug_assert!(self.is_unsynced || self.synced == self.applied, "a sync is forgotten");

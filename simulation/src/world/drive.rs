@@ -214,8 +214,6 @@ impl World {
             }
             Told::Voided(id) => {
                 self.figures.voided += 1;
-                // A snapshot that still has the frame would bring points that the others never get.
-                self.nodes.iter_mut().for_each(|one| one.snapshot = None);
                 self.trace.tell(self.now, &format!("n{node} gives up frame {} of {}", id.seq, id.origin));
             }
             Told::RepairGivenUp { reason, .. } => {

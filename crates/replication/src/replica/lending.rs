@@ -71,7 +71,7 @@ impl Replica {
         if self.store.debt().is_some() && !self.is_nobody_whole(now) {
             return None;
         }
-        let members = self.members.records().map(|member| member.encode().into()).collect();
+        let members = self.members.notices().map(|notice| notice.encode().into()).collect();
         let terms =
             Terms { frontier: self.store.have(), shown: self.store.shown(), members, ..Terms::default() };
         Some(Source::Fresh(Box::new(self.store.lasting_view()), terms))

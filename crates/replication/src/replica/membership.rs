@@ -112,7 +112,7 @@ impl Replica {
 
     /// The store hands the members back at the next start.
     pub(super) fn keep_members(&mut self) {
-        let bodies = self.members.records().map(|member| Bytes::from(member.encode()));
+        let bodies = self.members.notices().map(|notice| Bytes::from(notice.encode()));
         self.store.keep_members(bodies.collect());
     }
 

@@ -11,7 +11,7 @@ use shoal_store::{Apply, Chunk, Frame, StoreError};
 use super::{Event, Replica};
 use crate::fault::Fault;
 use crate::limits::BEAT;
-use crate::member::Member;
+use crate::member::Notice;
 use crate::wire::{Beat, Have, Message};
 
 impl Replica {
@@ -133,7 +133,7 @@ impl Replica {
                 continue;
             }
             match self.store.define(chunk) {
-                Ok(members) => self.take_members(&members),
+                Ok(notices) => self.take_notices(&notices),
                 Err(error) => {
                     self.faults.count(from, Fault::Table);
                     intake = Intake::Failed;
@@ -153,10 +153,13 @@ impl Replica {
                 }
                 continue;
             }
-            match self.store.apply(frame) {
-                Ok(Apply::Applied(members)) => {
+            let voids = self.voids_of(frame);
+            match self.meet_voids(&voids).and_then(|()| self.store.apply(frame)) {
+                Ok(Apply::Applied(notices)) => {
                     self.counters.frames_applied += 1;
-                    self.take_members(&members);
+                    self.join_notices(&notices);
+                    self.note_voids(&voids);
+                    self.meet_frame(frame);
                 }
                 Ok(Apply::Known) => self.counters.frames_known += 1,
                 Ok(Apply::Gap { .. } | Apply::NeedsTable { .. }) => {
@@ -173,10 +176,21 @@ impl Replica {
         intake
     }
 
-    pub(super) fn take_members(&mut self, bodies: &[Bytes]) {
+    /// Takes in records that were read late.
+    fn take_notices(&mut self, bodies: &[Bytes]) {
+        let voids = self.voids_among(bodies);
+        if let Err(error) = self.meet_voids(&voids) {
+            tracing::warn!(%error, "the others could not be told of a frame that was given up");
+        }
+        self.join_notices(bodies);
+    }
+
+    pub(super) fn join_notices(&mut self, bodies: &[Bytes]) {
         for body in bodies {
-            match Member::decode(body) {
-                Ok(member) => self.take_member(member),
+            match Notice::decode(body) {
+                Ok(Notice::Member(member)) => self.take_member(member),
+                Ok(Notice::Void(id)) if self.retired.contains(&id.origin) => {}
+                Ok(Notice::Void(id)) => self.note_voids(&[id]),
                 Err(error) => tracing::warn!(%error, "a member record cannot be read"),
             }
         }

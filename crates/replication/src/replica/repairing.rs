@@ -213,34 +213,6 @@ impl Replica {
         (is_first && self.is_nobody_whole(now)).then(|| self.other_members().find(is_left)).flatten()
     }
 
-    /// A hole that no member can fill would keep all frames after it from the others: it is closed for good. Alone
-    /// there is nobody to keep them from.
-    fn close_holes(&mut self, now: Duration) {
-        if self.store.debt().is_some() || self.has_gap() || !self.is_lacking() {
-            return;
-        }
-        let others: Vec<_> = self.other_members().collect();
-        let has_nothing = |node: &NodeId| {
-            let peer = self.peers.get(node);
-            peer.is_some_and(|peer| peer.is_reachable(now) && !peer.is_in_debt && peer.rounds >= ROUNDS)
-        };
-        if others.is_empty() || !others.iter().all(has_nothing) {
-            return;
-        }
-        // Of each origin the first: for what comes after it nobody was asked yet.
-        let lost = self.store.missing();
-        self.peers.values_mut().for_each(|peer| peer.rounds = 0);
-        for id in lost {
-            match self.store.void(id) {
-                Ok(()) => {
-                    self.counters.frames_voided += 1;
-                    self.events.push_back(Event::Voided(id));
-                }
-                Err(error) => tracing::warn!(%error, "a frame that is lost could not be given up"),
-            }
-        }
-    }
-
     /// Whether frames are missing that some peer may still have.
     pub(super) fn is_lacking(&self) -> bool {
         self.has_gap() || self.store.is_missing_frames()
@@ -385,7 +357,7 @@ impl Replica {
         };
         repair.windows = terms.windows.iter().copied().filter(is_concerned).collect();
         if repair.owes && !self.take_on(repair.loan, &terms, &over) {
-            return self.give_up(now, repair, "what it knows of metrics could not be stored");
+            return self.give_up(now, repair, "what it knows could not be stored");
         }
         self.store.will_show(&terms.shown);
         let windows = repair.windows.iter().copied().collect();
@@ -395,13 +367,18 @@ impl Replica {
 
     /// Takes on the debt, and with it what the lender knows of members and metrics; false if that cannot be stored.
     fn take_on(&mut self, loan: Origin, terms: &Terms, over: &[Origin]) -> bool {
+        let voids = self.voids_among(&terms.members);
+        if let Err(error) = self.meet_voids(&voids) {
+            tracing::warn!(%error, "the others could not be told of a frame that was given up");
+            return false;
+        }
         if let Some(notes) = terms.notes.as_ref().filter(|notes| notes.id().origin == loan)
             && let Err(error) = self.store.restore(notes)
         {
             tracing::warn!(%error, "what a lender knows of metrics could not be stored");
             return false;
         }
-        self.take_members(&terms.members);
+        self.join_notices(&terms.members);
         self.retire(over);
         self.keep_members();
         self.history.settle(terms.frontier.get(HISTORY));

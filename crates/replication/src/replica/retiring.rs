@@ -106,6 +106,7 @@ impl Replica {
         let is_gone =
             |(origin, at_ms): &(Origin, i64)| *at_ms <= until && self.store.applied().get(*origin) == 0;
         self.retired = self.members.closed().filter(is_gone).map(|(origin, _)| origin).collect();
+        self.members.forget_voids(&self.retired);
         let others: Vec<_> = self.other_members().collect();
         let has_compared =
             |node| self.peers.get(node).is_some_and(|peer| peer.is_reachable(now) && peer.compared);

@@ -11,8 +11,8 @@ use crate::table::Chunk;
 /// Streams in one chunk: about a megabyte.
 const CHUNK_STREAMS_MAX: usize = 8_192;
 
-/// No frame that is longer is a remnant.
-const REMNANT_BYTES_MAX: u32 = 256;
+/// No frame that is longer is a void or a remnant.
+const ALONE_BYTES_MAX: u32 = 256;
 
 impl Store {
     /// An origin's frames from a number on, in order, up to a hole, the end, or about `bytes_max` bytes (but at
@@ -39,7 +39,7 @@ impl Store {
         match self.holes.get(&id) {
             Some(Hole::Unread(_)) => true,
             Some(_) => false,
-            None => self.journal.find(id).is_none_or(|location| self.is_remnant(location)),
+            None => self.journal.find(id).is_none_or(|location| self.has(location, Tag::REMNANT)),
         }
     }
 
@@ -83,15 +83,24 @@ impl Store {
     /// Gives up a frame that nobody can fill in: one without points takes its place.
     pub fn void(&mut self, id: FrameId) -> Result<(), StoreError> {
         let header = Header { id, table_len: 0, points: 0 };
-        let is_shown = self.manifest.shown.get(id.origin) >= id.seq;
-        let tag = if is_shown { Tag::REMNANT } else { Tag::VOID };
-        let frame = Frame::encode(header, &[Record { tag, body: &[] }])?;
+        let frame = Frame::encode(header, &[Record { tag: Tag::VOID, body: &[] }])?;
         self.apply(&frame).map(drop)
     }
 
-    fn is_remnant(&self, location: Location) -> bool {
+    /// Whether points of a frame that was given up elsewhere may be here, by the frame itself or by a loan.
+    pub fn may_show(&mut self, id: FrameId) -> bool {
+        let is_lacking = self.holes.get(&id).is_some_and(|hole| hole.lacks_points());
+        let is_here = id.seq <= self.applied.get(id.origin) && !is_lacking;
+        let is_owed = self.debt().is_some_and(|debt| debt.covers(id));
+        let location = self.journal.find(id);
+        let is_held = || location.map_or(!is_owed, |location| !self.has(location, Tag::VOID));
+        self.manifest.shown.get(id.origin) >= id.seq || is_here && is_held()
+    }
+
+    /// Whether a frame in the journal has a record of that kind, for kinds that stand alone.
+    fn has(&self, location: Location, tag: Tag) -> bool {
         let read = || Frame::decode(self.journal.read(location).ok()?).ok();
-        location.len <= REMNANT_BYTES_MAX && read().is_some_and(|frame| stands_for_remnant(&frame))
+        location.len <= ALONE_BYTES_MAX && read().is_some_and(|frame| frame.has(tag))
     }
 
     pub(super) fn frame(&mut self, id: FrameId) -> Option<Frame> {
@@ -101,7 +110,7 @@ impl Store {
         let location = self.journal.find(id)?;
         let read = self.journal.read(location).ok().and_then(|body| Frame::decode(body).ok());
         let frame = read.filter(|frame| frame.id() == id);
-        if frame.as_ref().is_some_and(stands_for_remnant) {
+        if frame.as_ref().is_some_and(|frame| frame.header().points == 0 && frame.has(Tag::REMNANT)) {
             return None;
         }
         if frame.is_none() {
@@ -110,8 +119,4 @@ impl Store {
         }
         frame
     }
-}
-
-fn stands_for_remnant(frame: &Frame) -> bool {
-    frame.records().any(|record| record.is_ok_and(|record| record.tag == Tag::REMNANT))
 }

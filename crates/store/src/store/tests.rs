@@ -232,20 +232,38 @@ fn what_is_shown_beyond_the_frontier_is_told_until_its_frames_are_synced() {
 }
 
 #[test]
-fn a_lost_frame_of_which_a_loan_brought_points_is_told_of_as_gone() {
+fn a_frame_that_is_given_up_may_be_here_as_itself_or_by_a_loan() {
     let disk = MemoryDisk::new();
     let (mut store, lost) = (open(&disk, 1).store, FrameId { origin: origin(9), seq: 1 });
-    store.append(&batch("x", &[(1, 1.0)]), &[]).unwrap();
+    let own = store.append(&batch("x", &[(1, 1.0)]), &[]).unwrap().frame.id();
+    assert!(store.may_show(own) && !store.may_show(lost));
     store.will_show(&Frontier::from_entries([(lost.origin, 2)]));
     settle(&mut store, 0);
-    assert_eq!(store.missing(), [lost]);
+    assert!(store.missing() == [lost] && store.may_show(lost));
     store.void(lost).unwrap();
     assert_eq!(store.missing(), [FrameId { seq: 2, ..lost }]);
+    store.void(FrameId { seq: 2, ..lost }).unwrap();
     sync(&mut store);
     drop(store);
     let mut store = open(&disk, 2).store;
-    assert_eq!(store.held_of(lost.origin), 1);
-    assert!(store.is_gone(lost) && store.frames(lost.origin, 1, usize::MAX).is_empty());
+    assert!(store.missing().is_empty() && store.may_show(own));
+    sync_commit(&mut store);
+    assert!(!store.may_show(lost), "what stands for it has no points");
+}
+
+#[test]
+fn a_remnant_is_served_to_nobody() {
+    let disk = MemoryDisk::new();
+    let mut store = open(&disk, 1).store;
+    let remnant = Record { tag: Tag::REMNANT, body: &[] };
+    let id = store.append(&Batch::default(), &[remnant]).unwrap().frame.id();
+    store.append(&batch("x", &[(1, 1.0)]), &[]).unwrap();
+    sync(&mut store);
+    drop(store);
+    let mut store = open(&disk, 2).store;
+    assert_eq!(store.held_of(id.origin), 2);
+    assert!(store.is_gone(id) && store.frames(id.origin, 1, usize::MAX).is_empty());
+    assert_eq!(store.frames(id.origin, 2, usize::MAX).len(), 1);
 }
 
 /// Writes something small so that the commit of the sync before becomes durable too.

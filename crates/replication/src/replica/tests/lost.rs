@@ -26,6 +26,35 @@ fn two_nodes_that_lack_frames_of_one_another_both_come_to_have_all() {
 }
 
 #[test]
+fn a_member_that_was_given_up_brings_back_a_frame_that_was_voided_since() {
+    let mut world = World::of_three();
+    world.cut_both(1, 3);
+    world.cut_both(2, 3);
+    world.run_for(Duration::from_secs(2));
+    let ticket = world.write(1, &batch(7, 7, 1.0), Acks::Count(2));
+    let lost = world.answer(1, ticket).unwrap().frame;
+    world.run_for(Duration::from_secs(1));
+    let last = world.write(1, &batch(8, 8, 1.0), Acks::Count(2));
+    world.answer(1, last).unwrap();
+    world.down.extend([id(1), id(2)]);
+    let disk = world.node(1).disk.clone();
+    disk.lose_power(0);
+    rot_frame(&disk, lost);
+    world.start(1, 2, &[3], disk);
+    world.cut.clear();
+    world.run_for(Duration::from_secs(2));
+    let now = world.now;
+    world.replica(3).forget(now, &id(2).to_string()).unwrap();
+    world.run_until("the frame is given up", |world| {
+        world.nodes[&id(1)].replica.counters().frames_voided > 0 && world.agree()
+    });
+    assert_eq!(total(&world, 3), 1.0, "only the last one");
+    world.down.clear();
+    world.run_until("all agree", World::agree);
+    assert_eq!(total(&world, 3), 2.0);
+}
+
+#[test]
 fn what_a_broken_loan_brought_of_lost_frames_comes_to_be_everywhere() {
     let mut world = World::of_three_with(forgetful());
     write_much(&mut world, 1, 10..30, 0..20);

@@ -1,0 +1,112 @@
+//! Frames that are lost for good. Where no member has a frame, one without points takes its place, and all nodes are
+//! told, those that are away too. Somebody may hold its points all the same: a member that was given up and comes back
+//! with the frame, a disk restored from a snapshot, the borrower of a loan that broke off. Who does writes a frame of
+//! its own that is served to nobody, a *remnant*: the others find it gone, and borrow what there is.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use shoal_model::Batch;
+use shoal_store::{Frame, FrameId, Record, StoreError, Tag};
+
+use super::{Event, Replica};
+use crate::limits::ROUNDS;
+use crate::member::Notice;
+
+impl Replica {
+    /// A hole that no member can fill would keep all frames after it from the others: it is closed for good. Alone
+    /// there is nobody to keep them from.
+    pub(super) fn close_holes(&mut self, now: Duration) {
+        if self.store.debt().is_some() || self.has_gap() || !self.is_lacking() {
+            return;
+        }
+        let others: Vec<_> = self.other_members().collect();
+        let has_nothing = |node| {
+            let peer = self.peers.get(node);
+            peer.is_some_and(|peer| peer.is_reachable(now) && !peer.is_in_debt && peer.rounds >= ROUNDS)
+        };
+        if others.is_empty() || !others.iter().all(has_nothing) {
+            return;
+        }
+        self.peers.values_mut().for_each(|peer| peer.rounds = 0);
+        // Of each origin the first: for what comes after it nobody was asked yet.
+        for id in self.store.missing() {
+            match self.give_up_frame(id) {
+                Ok(()) => {
+                    self.counters.frames_voided += 1;
+                    self.events.push_back(Event::Voided(id));
+                }
+                Err(error) => tracing::warn!(%error, "a frame that is lost could not be given up"),
+            }
+        }
+        self.push_all(now);
+    }
+
+    fn give_up_frame(&mut self, id: FrameId) -> Result<(), StoreError> {
+        self.meet_voids(&[id])?;
+        self.store.void(id)?;
+        let body = Notice::Void(id).encode();
+        self.append(&Batch::default(), &[Record { tag: Tag::MEMBER, body: &body }])?;
+        self.note_voids(&[id]);
+        Ok(())
+    }
+
+    /// The frames that a frame says were given up, as far as that is news.
+    pub(super) fn voids_of(&self, frame: &Frame) -> Vec<FrameId> {
+        if frame.header().points > 0 {
+            return Vec::new();
+        }
+        let void = |(tag, body): (Tag, &[u8])| match tag {
+            Tag::VOID => Some(frame.id()),
+            Tag::MEMBER => void_of(body),
+            _ => None,
+        };
+        let records = frame.records().filter_map(Result::ok);
+        records.filter_map(|record| void((record.tag, record.body))).filter(|id| self.is_news(*id)).collect()
+    }
+
+    /// The same for records.
+    pub(super) fn voids_among(&self, bodies: &[Bytes]) -> Vec<FrameId> {
+        bodies.iter().filter_map(|body| void_of(body)).filter(|id| self.is_news(*id)).collect()
+    }
+
+    /// Frames are about to be known as given up: if points of one may be here, the others are to borrow them.
+    pub(super) fn meet_voids(&mut self, voids: &[FrameId]) -> Result<(), StoreError> {
+        match voids.iter().any(|id| self.store.may_show(*id)) {
+            true => self.write_remnant(),
+            false => Ok(()),
+        }
+    }
+
+    pub(super) fn note_voids(&mut self, voids: &[FrameId]) {
+        if voids.iter().filter(|id| self.members.note_void(**id)).count() > 0 {
+            self.keep_members();
+        }
+    }
+
+    /// A frame has come that was given up.
+    pub(super) fn meet_frame(&mut self, frame: &Frame) {
+        if self.members.is_void(frame.id())
+            && frame.header().points > 0
+            && let Err(error) = self.write_remnant()
+        {
+            tracing::warn!(%error, "the others could not be told of a frame that was given up");
+        }
+    }
+
+    fn write_remnant(&mut self) -> Result<(), StoreError> {
+        tracing::warn!("points of a frame that was given up are here: the other nodes will fetch them");
+        self.append(&Batch::default(), &[Record { tag: Tag::REMNANT, body: &[] }]).map(drop)
+    }
+
+    fn is_news(&self, id: FrameId) -> bool {
+        !self.members.is_void(id) && !self.retired.contains(&id.origin)
+    }
+}
+
+fn void_of(body: &[u8]) -> Option<FrameId> {
+    match Notice::decode(body) {
+        Ok(Notice::Void(id)) => Some(id),
+        _ => None,
+    }
+}
