@@ -8,13 +8,14 @@ mod read;
 mod rotting;
 mod strike;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use bytes::Bytes;
 use rand::Rng;
 use rand::rngs::StdRng;
 use shoal_model::NodeId;
+use shoal_store::FrameId;
 
 use crate::disk_loss::DiskLosses;
 use crate::fault::{Faults, Kind};
@@ -139,6 +140,8 @@ pub struct World {
     disk_losses: DiskLosses,
     /// The greatest number that the history had at a node.
     history: u64,
+    /// Frames that were given up, though a node that is away may have them.
+    given_up: BTreeSet<FrameId>,
     backlogs: Vec<Backlog>,
     diary: Diary,
     readers: Vec<Reader>,
@@ -166,6 +169,7 @@ impl World {
             faults: Faults::new(generator(seed, "faults"), &mix),
             disk_losses: DiskLosses::default(),
             history: 0,
+            given_up: BTreeSet::new(),
             backlogs: vec![Backlog::default(); count],
             diary: Diary::default(),
             readers: vec![Reader::default(); READERS],

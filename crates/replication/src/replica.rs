@@ -257,6 +257,7 @@ impl Replica {
         };
         replica.history.settle(replica.store.applied().get(HISTORY));
         replica.store.move_horizon(clock_ms);
+        replica.retire_again();
         replica.keep_members();
         replica.write_join(0)?;
         replica.retire_origins(Duration::ZERO);

@@ -214,6 +214,7 @@ impl World {
             }
             Told::Voided(id) => {
                 self.figures.voided += 1;
+                self.given_up.insert(id);
                 self.trace.tell(self.now, &format!("n{node} gives up frame {} of {}", id.seq, id.origin));
             }
             Told::RepairGivenUp { reason, .. } => {

@@ -95,7 +95,7 @@ impl World {
         let last = promises.len().saturating_sub(LAST_PROMISES)..promises.len();
         let Some(promise) = last.choose(&mut self.rng).map(|index| &promises[index]) else { return };
         // Its only copy went with a disk, and its frame may have been given up since.
-        if promise.is_void {
+        if promise.is_void || self.given_up.contains(&promise.frame) {
             return;
         }
         // An answer that lacks a frame says so.

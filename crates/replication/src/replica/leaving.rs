@@ -33,7 +33,8 @@ struct Mark {
 }
 
 impl Replica {
-    /// Leaves the cluster: takes nothing new, and writes the frame by which the node leaves.
+    /// Leaves the cluster: takes nothing new, and writes the frame by which the node leaves. It leaves all the same
+    /// where that fails, and tries again once somebody has all of it.
     pub fn leave(&mut self, now: Duration) -> Result<(), StoreError> {
         self.readiness = Readiness::Leaving;
         let written = self.write_left(now);

@@ -3,7 +3,7 @@
 //! number is when the last of them was closed. Who lacks it lacks what they left, the greatest points of counters,
 //! and fetches that as a debt. All nodes judge by the same records, each by its own clock.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 use std::time::Duration;
 
 use shoal_model::Origin;
@@ -90,6 +90,17 @@ impl Replica {
             self.store.retire(*origin);
             self.retired.insert(*origin);
         }
+    }
+
+    /// Lets go of the origins that were let go of in an earlier life: the journal may still have their last frames, and
+    /// without those before the checkpoint they would look as if something was lost.
+    pub(super) fn retire_again(&mut self) {
+        let until = i64::try_from(self.store.applied().get(HISTORY)).unwrap_or(i64::MAX);
+        let is_over = |(_, at_ms): &(Origin, i64)| *at_ms <= until;
+        let over: Vec<_> = self.members.closed().filter(is_over).map(|(origin, _)| origin).collect();
+        let holes: BTreeSet<_> = self.store.holes().map(|(id, _)| id.origin).collect();
+        let lost: Vec<_> = over.into_iter().filter(|origin| holes.contains(origin)).collect();
+        self.retire(&lost);
     }
 
     /// Nothing is missing of what there was before this node: it has all that a node has that knew it, or there is

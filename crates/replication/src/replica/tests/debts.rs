@@ -349,6 +349,28 @@ fn what_a_newcomer_did_not_see_go_it_is_told_of() {
 }
 
 #[test]
+fn what_went_does_not_come_back_from_the_journal_as_lost() {
+    let mut world = World::of_three_with(Options { retention: Duration::from_secs(3_600), ..options() });
+    write_much(&mut world, 3, 10..14, 0..18);
+    let disk = world.node(3).disk.clone();
+    world.start(3, 2, &[1], disk);
+    world.run_until("all agree", World::agree);
+    for n in 1..=3 {
+        pass_time(&mut world, n, 12 * 3_600_000);
+    }
+    let names_it = |world: &World, n: u8| world.nodes[&id(n)].replica.store().applied().get(origin(3, 1)) > 0;
+    world.run_until("it is over", |world| (1..=3).all(|n| !names_it(world, n)));
+    world.run_for(Duration::from_secs(1));
+    let disk = world.node(1).disk.clone();
+    let opened = Store::open(Arc::new(disk.fork()), origin(1, 9), world.options).unwrap().store;
+    assert!(opened.holes().count() > 0, "the checkpoint lies between its frames");
+    world.start(1, 2, &[2], disk);
+    assert!(!names_it(&world, 1) && world.replica(1).store().holes().count() == 0);
+    world.run_until("all agree", World::agree);
+    assert_eq!(world.replica(1).counters().frames_voided, 0);
+}
+
+#[test]
 fn a_newcomer_that_does_not_know_what_was_before_it_is_no_lender() {
     let mut world = World::of_three_with(Options { retention: Duration::from_secs(3_600), ..forgetful() });
     write_much(&mut world, 3, 10..14, 0..2);
