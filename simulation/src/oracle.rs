@@ -50,14 +50,14 @@ impl Oracle {
     /// A session was told by the node at a place that its write is stored; `disks` are the places whose disks held
     /// it then.
     pub fn acknowledge(&mut self, at: Duration, batch: &Batch, told: Told, disks: &[usize]) {
-        let Told { frame, copies, node } = told;
+        let Told { frame, copies, node, is_void } = told;
         let points = points(batch).collect();
         let alone_at = match disks {
             [] => Some(node),
             [only] => Some(*only),
             _ => None,
         };
-        self.promises.push(Promise { frame, copies, node, at, is_void: false, alone_at, points });
+        self.promises.push(Promise { frame, copies, node, at, is_void, alone_at, points });
     }
 
     /// The disk of a place is harmed: promises of a single copy, on it, are void.
@@ -122,6 +122,8 @@ pub struct Told {
     pub copies: u32,
     /// The place of the node that says so.
     pub node: usize,
+    /// Whether the copy that it counts went with a disk before it said so.
+    pub is_void: bool,
 }
 
 /// Every point that a store shows.

@@ -233,7 +233,8 @@ impl World {
         self.figures.acknowledged += 1;
         let holds = |place: &usize| self.nodes[*place].surely_holds(frame);
         let disks: Vec<usize> = (0..self.nodes.len()).filter(holds).collect();
-        self.oracle.acknowledge(self.now, &batch, oracle::Told { frame, copies, node }, &disks);
+        let is_void = disks.is_empty() && !self.disk_losses.is_quiet();
+        self.oracle.acknowledge(self.now, &batch, oracle::Told { frame, copies, node, is_void }, &disks);
     }
 
     /// The older of two processes of one node ends; its machine is set up anew, since its disk is the other's too.
