@@ -14,21 +14,24 @@ pub enum DiskLosses {
     /// A disk may be harmed.
     #[default]
     Allowed,
-    /// One was, and copies on it may still be counted until this time.
-    Echoing(Duration),
+    /// One was, that of a place, and copies on it may still be counted until a time.
+    Echoing(usize, Duration),
     /// All nodes must hold this before another may be harmed.
     Healing(Frontier),
 }
 
 impl DiskLosses {
-    /// A disk was harmed.
-    pub fn lose(&mut self, now: Duration) {
-        *self = Self::Echoing(now + ECHO);
+    /// The disk of a place was harmed.
+    pub fn lose(&mut self, place: usize, now: Duration) {
+        *self = Self::Echoing(place, now + ECHO);
     }
 
-    /// Whether no disk was harmed lately, so that copies can be counted.
-    pub fn is_quiet(&self) -> bool {
-        !matches!(self, Self::Echoing(_))
+    /// The place whose disk was harmed so lately that copies on it may still be counted.
+    pub fn echo(&self) -> Option<usize> {
+        match self {
+            Self::Echoing(place, _) => Some(*place),
+            Self::Healing(_) | Self::Allowed => None,
+        }
     }
 
     /// Moves on: `promised` is what was promised so far, `everywhere` whether all nodes hold a frontier. What is
@@ -40,13 +43,13 @@ impl DiskLosses {
         everywhere: impl FnOnce(&Frontier) -> bool,
     ) -> Option<Frontier> {
         match self {
-            Self::Echoing(until) if *until <= now => *self = Self::Healing(promised()),
+            Self::Echoing(_, until) if *until <= now => *self = Self::Healing(promised()),
             Self::Healing(frontier) if everywhere(frontier) => {
                 let healed = std::mem::take(frontier);
                 *self = Self::Allowed;
                 return Some(healed);
             }
-            Self::Allowed | Self::Echoing(_) | Self::Healing(_) => {}
+            Self::Allowed | Self::Echoing(..) | Self::Healing(_) => {}
         }
         None
     }

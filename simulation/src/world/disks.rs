@@ -95,7 +95,7 @@ impl World {
     /// What only this disk held is gone, or may be.
     pub(super) fn note_harm(&mut self, node: usize) {
         self.oracle.lose_disk(node);
-        self.disk_losses.lose(self.now);
+        self.disk_losses.lose(node, self.now);
         self.readers.iter_mut().for_each(|reader| reader.forget());
         if let Some(id) = self.nodes[node].last_id {
             self.diary.forget(id);

@@ -226,14 +226,15 @@ impl World {
 
     fn hear_receipt(&mut self, node: usize, sent: Sent, receipt: Receipt) {
         let Receipt { frame, copies } = receipt;
-        if self.disk_losses.is_quiet() {
+        let echo = self.disk_losses.echo();
+        if echo.is_none() {
             self.judge(Invariant::Copies, copies::check(&self.nodes, &receipt));
         }
         let Some(batch) = self.workload.acknowledged(self.now, sent) else { return };
         self.figures.acknowledged += 1;
         let holds = |place: &usize| self.nodes[*place].surely_holds(frame);
         let disks: Vec<usize> = (0..self.nodes.len()).filter(holds).collect();
-        let is_void = disks.is_empty() && !self.disk_losses.is_quiet();
+        let is_void = echo.is_some() && disks.iter().all(|place| Some(*place) == echo);
         self.oracle.acknowledge(self.now, &batch, oracle::Told { frame, copies, node, is_void }, &disks);
     }
 

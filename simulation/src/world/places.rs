@@ -42,7 +42,7 @@ impl World {
         // Where it cannot be written down the node leaves all the same, and writes it when it is handed over.
         let _ = life.replica.leave(now - life.began);
         self.nodes[node].is_leaving = true;
-        self.disk_losses.lose(self.now);
+        self.disk_losses.lose(node, self.now);
         self.carry_out(node);
         true
     }
