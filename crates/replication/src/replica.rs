@@ -181,6 +181,8 @@ pub struct Counters {
     pub frames_voided: u64,
     /// Debts ended though something of what was owed may be nowhere: no member was whole.
     pub debts_written_off: u64,
+    /// Frames written because points of one that was given up are here.
+    pub remnants: u64,
 }
 
 /// The replication state machine of one node.

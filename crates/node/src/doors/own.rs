@@ -198,7 +198,8 @@ fn links(status: &Status) -> Vec<Figure> {
 }
 
 fn replication(status: &Status) -> Vec<Figure> {
-    let Counters { frames_applied, frames_known, pulls, frames_voided, debts_written_off } = status.counters;
+    let Counters { frames_applied, frames_known, pulls, frames_voided, debts_written_off, remnants } =
+        status.counters;
     let outcome = |outcome: &str| vec![("outcome", outcome.to_owned())];
     const FRAMES: &str = "Frames of other nodes by what became of them.";
     let mut figures = vec![
@@ -216,6 +217,12 @@ fn replication(status: &Status) -> Vec<Figure> {
             "Debts ended by joining what the members had, since none was whole.",
             vec![],
             debts_written_off,
+        ),
+        counter(
+            "shoal_replication_remnants_total",
+            "Frames written because points of a frame that was given up are here.",
+            vec![],
+            remnants,
         ),
     ];
     let faults = status.faults.iter().map(|(node, fault, count)| {

@@ -72,9 +72,9 @@ impl Replica {
 
     /// Frames are about to be known as given up: if points of one may be here, the others are to borrow them.
     pub(super) fn meet_voids(&mut self, voids: &[FrameId]) -> Result<(), StoreError> {
-        match voids.iter().any(|id| self.store.may_show(*id)) {
-            true => self.write_remnant(),
-            false => Ok(()),
+        match voids.iter().find(|id| self.store.may_show(**id)) {
+            Some(id) => self.write_remnant(*id),
+            None => Ok(()),
         }
     }
 
@@ -88,15 +88,18 @@ impl Replica {
     pub(super) fn meet_frame(&mut self, frame: &Frame) {
         if self.members.is_void(frame.id())
             && frame.header().points > 0
-            && let Err(error) = self.write_remnant()
+            && let Err(error) = self.write_remnant(frame.id())
         {
             tracing::warn!(%error, "the others could not be told of a frame that was given up");
         }
     }
 
-    fn write_remnant(&mut self) -> Result<(), StoreError> {
-        tracing::warn!("points of a frame that was given up are here: the other nodes will fetch them");
-        self.append(&Batch::default(), &[Record { tag: Tag::REMNANT, body: &[] }]).map(drop)
+    fn write_remnant(&mut self, id: FrameId) -> Result<(), StoreError> {
+        self.append(&Batch::default(), &[Record { tag: Tag::REMNANT, body: &[] }])?;
+        self.counters.remnants += 1;
+        let FrameId { origin, seq } = id;
+        tracing::warn!(%origin, seq, "points of a frame that was given up are here: the other nodes will fetch them");
+        Ok(())
     }
 
     fn is_news(&self, id: FrameId) -> bool {

@@ -52,6 +52,7 @@ fn a_member_that_was_given_up_brings_back_a_frame_that_was_voided_since() {
     world.down.clear();
     world.run_until("all agree", World::agree);
     assert_eq!(total(&world, 3), 2.0);
+    assert_eq!(world.replica(2).counters().remnants, 1);
 }
 
 #[test]
