@@ -169,7 +169,7 @@ impl Store {
         Ok(())
     }
 
-    fn write_frame(&mut self, frame: &Frame) -> Result<(), StoreError> {
+    pub(super) fn write_frame(&mut self, frame: &Frame) -> Result<(), StoreError> {
         self.journal.append_frame(frame).map_err(|error| self.note_failure(error))?;
         let FrameId { origin, seq } = frame.id();
         self.holes.remove(&frame.id());
@@ -183,7 +183,7 @@ impl Store {
     }
 
     /// What filled a hole, the frame or the table that it lacked, is not durable before the next sync.
-    pub(super) fn note_filled(&mut self, id: FrameId) {
+    fn note_filled(&mut self, id: FrameId) {
         self.is_unsynced = true;
         for frontier in std::iter::once(&mut self.synced).chain(&mut self.syncing) {
             let below = frontier.remove(id.origin).min(id.seq - 1);

@@ -167,8 +167,7 @@ impl Store {
 
     /// Reads a frame whose table entries were not there before it; it stays a hole if they still are not.
     fn retry(&mut self, id: FrameId, location: Location) -> Vec<Bytes> {
-        let frame = self.journal.read(location).ok().and_then(|body| Frame::decode(body).ok());
-        match frame.filter(|frame| self.can_read(frame)) {
+        match self.read_waiting(location) {
             Some(frame) => {
                 self.holes.remove(&id);
                 self.join_frame(&frame)
@@ -178,6 +177,12 @@ impl Store {
                 Vec::new()
             }
         }
+    }
+
+    /// A frame that waited for its table, if that is there now.
+    fn read_waiting(&self, location: Location) -> Option<Frame> {
+        let frame = Frame::decode(self.journal.read(location).ok()?).ok()?;
+        self.can_read(&frame).then_some(frame)
     }
 
     /// Every number between the checkpoint and an origin's last frame that is not in the journal is a hole.
@@ -200,7 +205,8 @@ impl Store {
         self.applied = reach;
     }
 
-    /// Reads the frames that waited for an origin's table; the bodies of their member records.
+    /// Reads the frames that waited for an origin's table; the bodies of their member records. Each is written once
+    /// more: a checkpoint may have passed it as a hole.
     pub(super) fn resolve_holes(&mut self, origin: Origin) -> Vec<Bytes> {
         let range = FrameId { origin, seq: 0 }..=FrameId { origin, seq: u64::MAX };
         let waiting: Vec<_> = self.holes.range(range).map(|(id, hole)| (*id, *hole)).collect();
@@ -210,8 +216,13 @@ impl Store {
         });
         let mut members = Vec::new();
         for (id, location) in located.collect::<Vec<_>>() {
-            members.append(&mut self.retry(id, location));
-            self.note_filled(id);
+            let Some(frame) = self.read_waiting(location) else { continue };
+            match self.write_frame(&frame) {
+                Ok(()) => members.append(&mut self.join_frame(&frame)),
+                Err(error) => {
+                    tracing::warn!(%error, seq = id.seq, "a frame that waited for its table stays unread")
+                }
+            }
         }
         members
     }

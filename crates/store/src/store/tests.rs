@@ -172,6 +172,35 @@ fn a_frame_that_filled_a_hole_fills_it_after_every_start() {
 }
 
 #[test]
+fn a_frame_that_a_checkpoint_passed_without_its_table_is_durable_once_that_has_come() {
+    let (disk, mut peer) = (MemoryDisk::new(), open(&MemoryDisk::new(), 9).store);
+    let mut store = open(&disk, 1).store;
+    peer.append(&batch("x", &[(1, 1.0)]), &[]).unwrap();
+    sync(&mut peer);
+    copy(&mut peer, &mut store, origin(9));
+    sync(&mut store);
+    sync_commit(&mut store);
+    drop(store);
+    let segment = "journal/0000000000000001.seg";
+    let table = peer.chunk(origin(9), 0).unwrap();
+    let (encoded, bytes) = (table.encode(), crate::disk::read_all(&*disk.open(segment).unwrap()).unwrap());
+    let at = bytes.windows(encoded.len()).position(|bytes| bytes == &encoded[..]).unwrap();
+    assert!(disk.rot(segment, at + 1, 1));
+
+    let mut store = open(&disk, 2).store;
+    assert!(matches!(store.holes().collect::<Vec<_>>()[..], [(_, Hole::NoTable(_))]));
+    store.append(&batch("y", &[(1, 1.0)]), &[]).unwrap();
+    settle(&mut store, 0);
+    store.define(&table).unwrap();
+    sync(&mut store);
+    assert_eq!((store.held_of(origin(9)), read(&store, "x")), (1, vec![(1, 1.0)]));
+    drop(store);
+    disk.lose_power(0);
+    let store = open(&disk, 3).store;
+    assert_eq!((store.holes().count(), read(&store, "x")), (0, vec![(1, 1.0)]));
+}
+
+#[test]
 fn who_holds_more_than_its_frontier_says_answers_like_nobody_until_the_frames_have_come() {
     let (disk, mut peer) = (MemoryDisk::new(), open(&MemoryDisk::new(), 9).store);
     let (mut debtor, mut other) = (open(&disk, 1).store, open(&MemoryDisk::new(), 2).store);
