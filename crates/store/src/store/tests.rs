@@ -11,6 +11,7 @@ use super::*;
 use crate::disk::memory::MemoryDisk;
 use crate::frame::points as points_record;
 use crate::frame::{Frame, Header, Record, Tag};
+use crate::table::Chunk;
 use crate::view::StreamView;
 
 mod sweeping;
@@ -143,8 +144,8 @@ fn rot_is_a_named_hole_that_a_peer_fills() {
     assert_eq!(open(&disk, 3).store.holes().count(), 0);
 }
 
-#[test]
-fn a_frame_that_filled_a_hole_fills_it_after_every_start() {
+/// A store whose only frame waits for its table, which has rotted; its disk, and that table.
+fn waiting_for_a_table() -> (Store, MemoryDisk, Chunk) {
     let (disk, mut peer) = (MemoryDisk::new(), open(&MemoryDisk::new(), 9).store);
     let mut store = open(&disk, 1).store;
     peer.append(&batch("x", &[(1, 1.0)]), &[]).unwrap();
@@ -153,16 +154,21 @@ fn a_frame_that_filled_a_hole_fills_it_after_every_start() {
     sync(&mut store);
     sync_commit(&mut store);
     drop(store);
-    let segment = "journal/0000000000000001.seg";
-    let table = peer.chunk(origin(9), 0).unwrap().encode();
+    let (segment, table) = ("journal/0000000000000001.seg", peer.chunk(origin(9), 0).unwrap());
     let bytes = crate::disk::read_all(&*disk.open(segment).unwrap()).unwrap();
-    let at = bytes.windows(table.len()).position(|bytes| bytes == &table[..]).unwrap();
+    let encoded = table.encode();
+    let at = bytes.windows(encoded.len()).position(|bytes| bytes == &encoded[..]).unwrap();
     assert!(disk.rot(segment, at + 1, 1));
+    let store = open(&disk, 2).store;
+    let waiting = FrameId { origin: origin(9), seq: 1 };
+    assert!(matches!(store.holes().collect::<Vec<_>>()[..], [(id, Hole::NoTable(_))] if id == waiting));
+    (store, disk, table)
+}
 
-    let mut store = open(&disk, 2).store;
-    let lost = FrameId { origin: origin(9), seq: 1 };
-    assert!(matches!(store.holes().collect::<Vec<_>>()[..], [(id, Hole::NoTable(_))] if id == lost));
-    store.void(lost).unwrap();
+#[test]
+fn a_frame_that_filled_a_hole_fills_it_after_every_start() {
+    let (mut store, disk, _) = waiting_for_a_table();
+    store.void(FrameId { origin: origin(9), seq: 1 }).unwrap();
     sync(&mut store);
     sync_commit(&mut store);
     drop(store);
@@ -173,22 +179,7 @@ fn a_frame_that_filled_a_hole_fills_it_after_every_start() {
 
 #[test]
 fn a_frame_that_a_checkpoint_passed_without_its_table_is_durable_once_that_has_come() {
-    let (disk, mut peer) = (MemoryDisk::new(), open(&MemoryDisk::new(), 9).store);
-    let mut store = open(&disk, 1).store;
-    peer.append(&batch("x", &[(1, 1.0)]), &[]).unwrap();
-    sync(&mut peer);
-    copy(&mut peer, &mut store, origin(9));
-    sync(&mut store);
-    sync_commit(&mut store);
-    drop(store);
-    let segment = "journal/0000000000000001.seg";
-    let table = peer.chunk(origin(9), 0).unwrap();
-    let (encoded, bytes) = (table.encode(), crate::disk::read_all(&*disk.open(segment).unwrap()).unwrap());
-    let at = bytes.windows(encoded.len()).position(|bytes| bytes == &encoded[..]).unwrap();
-    assert!(disk.rot(segment, at + 1, 1));
-
-    let mut store = open(&disk, 2).store;
-    assert!(matches!(store.holes().collect::<Vec<_>>()[..], [(_, Hole::NoTable(_))]));
+    let (mut store, disk, table) = waiting_for_a_table();
     store.append(&batch("y", &[(1, 1.0)]), &[]).unwrap();
     settle(&mut store, 0);
     store.define(&table).unwrap();

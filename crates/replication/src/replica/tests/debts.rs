@@ -163,8 +163,8 @@ fn a_debt_that_names_an_origin_that_is_over_by_now_ends() {
     assert_eq!((repaired(&world, 4), world.replica(4).counters().frames_voided), (1, 0));
 }
 
-#[test]
-fn what_a_lender_knows_of_members_is_taken_with_the_debt_only() {
+/// A newcomer, node 4, is lent a view that names a stranger, under these terms else; it takes on no debt.
+fn comes_to_nothing(full_disk: bool, terms: impl Fn(Origin) -> crate::wire::Terms) {
     let mut world = World::of_three_with(forgetful());
     write_much(&mut world, 1, 10..30, 0..20);
     world.start(4, 1, &[1], MemoryDisk::new());
@@ -172,9 +172,8 @@ fn what_a_lender_knows_of_members_is_taken_with_the_debt_only() {
     let (now, loan) = (world.now, world.replica(4).loan().unwrap());
     let lender = world.replica(4).repair(now).unwrap().lender;
     let stranger = Member { node: id(9), ..world.replica(1).members().of(id(1)).unwrap().clone() };
-    // Something of it is damaged, so another lender is looked for first.
-    let members = vec![stranger.encode().into()];
-    let terms = crate::wire::Terms { members, damaged: vec![1], ..Default::default() };
+    world.node(4).disk.set_bytes_max(full_disk.then_some(0));
+    let terms = crate::wire::Terms { members: vec![stranger.encode().into()], ..terms(loan) };
     let lend = Message::Lend { loan, lend: Box::new(crate::wire::Lend::View(terms)) };
     world.replica(4).handle_message(now, lender, &lend.encode());
     assert!(world.replica(4).loan().is_none());
@@ -182,22 +181,18 @@ fn what_a_lender_knows_of_members_is_taken_with_the_debt_only() {
 }
 
 #[test]
+fn what_a_lender_knows_of_members_is_taken_with_the_debt_only() {
+    // Something of it is damaged, so another lender is looked for first.
+    comes_to_nothing(false, |_| crate::wire::Terms { damaged: vec![1], ..Default::default() });
+}
+
+#[test]
 fn a_full_disk_takes_nothing_of_a_loan() {
-    let mut world = World::of_three_with(forgetful());
-    write_much(&mut world, 1, 10..30, 0..20);
-    world.start(4, 1, &[1], MemoryDisk::new());
-    world.run_until("a repair has begun", |world| world.nodes[&id(4)].replica.loan().is_some());
-    let (now, loan) = (world.now, world.replica(4).loan().unwrap());
-    let lender = world.replica(4).repair(now).unwrap().lender;
-    let stranger = Member { node: id(9), ..world.replica(1).members().of(id(1)).unwrap().clone() };
-    world.node(4).disk.set_bytes_max(Some(0));
-    let header = shoal_store::Header { id: FrameId { origin: loan, seq: 1 }, table_len: 0, points: 0 };
-    let notes = Some(Frame::encode(header, &[]).unwrap());
-    let terms = crate::wire::Terms { members: vec![stranger.encode().into()], notes, ..Default::default() };
-    let lend = Message::Lend { loan, lend: Box::new(crate::wire::Lend::View(terms)) };
-    world.replica(4).handle_message(now, lender, &lend.encode());
-    assert!(world.replica(4).loan().is_none());
-    assert!(world.replica(4).members().of(id(9)).is_none());
+    comes_to_nothing(true, |loan| {
+        let header = shoal_store::Header { id: FrameId { origin: loan, seq: 1 }, table_len: 0, points: 0 };
+        let notes = Some(Frame::encode(header, &[]).unwrap());
+        crate::wire::Terms { notes, ..Default::default() }
+    });
 }
 
 #[test]
