@@ -6,10 +6,13 @@ use std::time::Duration;
 
 use shoal_merge::Frontier;
 use shoal_replication::HISTORY;
-use shoal_store::{Disk, MemoryDisk};
+use shoal_store::{Disk, FrameId, MemoryDisk};
 
 use super::{Event, World};
 use crate::disk_loss::DiskLosses;
+use crate::invariants::token;
+use crate::life::Node;
+use crate::oracle::Oracle;
 
 impl World {
     pub(super) fn fill_disk(&mut self, node: usize, room: u64, until: Duration) {
@@ -122,6 +125,7 @@ impl World {
         let healed = self.disk_losses.advance(self.now, promised, |promised| {
             !twins
                 && staying.all(|node| node.whole_store().is_some_and(|store| store.held().covers(promised)))
+                && is_given_back(&self.given_up, oracle, nodes)
         });
         if let Some(healed) = healed {
             self.oracle.note_everywhere(&healed);
@@ -144,4 +148,13 @@ impl World {
         let is_known = self.nodes.iter().all(|one| one.hidden_rot.is_none());
         is_known && matches!(self.disk_losses, DiskLosses::Allowed) && (0..self.nodes.len()).any(is_whole)
     }
+}
+
+/// Whether all nodes show what was promised in frames that were given up: who has one gives its points to the others.
+fn is_given_back(given_up: &BTreeSet<FrameId>, oracle: &Oracle, nodes: &[Node]) -> bool {
+    let promises = oracle.promises().iter().filter(|promise| !promise.is_void);
+    let staying = || nodes.iter().filter(|node| !node.is_gone).map(Node::store);
+    promises
+        .filter(|promise| given_up.contains(&promise.frame))
+        .all(|promise| staying().all(|store| store.is_some_and(|store| token::check(store, promise).is_ok())))
 }
