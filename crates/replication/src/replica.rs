@@ -22,6 +22,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use rand::SeedableRng;
 use rand::rngs::SmallRng;
+use shoal_merge::Frontier;
 use shoal_model::{Batch, Incarnation, NodeId, Origin, Stream, View};
 use shoal_store::{
     Appended, KnownPoints, Opened, Record, SnapshotDone, SnapshotRefused, SnapshotSize, Store, StoreError,
@@ -209,6 +210,8 @@ pub struct Replica {
     hand_over: Option<leaving::HandOver>,
     /// Origins that are over, as of the last look.
     retired: BTreeSet<Origin>,
+    /// What was here when the others were last told to borrow it.
+    told: Frontier,
     rng: SmallRng,
     transmits: VecDeque<Transmit>,
     events: VecDeque<Event>,
@@ -249,6 +252,7 @@ impl Replica {
             history: Default::default(),
             hand_over: None,
             retired: BTreeSet::new(),
+            told: Frontier::default(),
             timed_at: Duration::ZERO,
             transmits: VecDeque::new(),
             events: VecDeque::new(),

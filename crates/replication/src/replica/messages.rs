@@ -133,7 +133,7 @@ impl Replica {
                 continue;
             }
             match self.store.define(chunk) {
-                Ok(notices) => self.take_notices(&notices),
+                Ok(notices) => self.join_notices(&notices),
                 Err(error) => {
                     self.faults.count(from, Fault::Table);
                     intake = Intake::Failed;
@@ -153,13 +153,15 @@ impl Replica {
                 }
                 continue;
             }
-            let voids = self.voids_of(frame);
-            match self.meet_voids(&voids).and_then(|()| self.store.apply(frame)) {
+            if frame.has(shoal_store::Tag::REMNANT) {
+                // Its writer serves it to nobody.
+                self.faults.count(from, Fault::Frame);
+                continue;
+            }
+            match self.prepare(frame).and_then(|()| self.store.apply(frame)) {
                 Ok(Apply::Applied(notices)) => {
                     self.counters.frames_applied += 1;
                     self.join_notices(&notices);
-                    self.note_voids(&voids);
-                    self.meet_frame(frame);
                 }
                 Ok(Apply::Known) => self.counters.frames_known += 1,
                 Ok(Apply::Gap { .. } | Apply::NeedsTable { .. }) => {
@@ -176,22 +178,26 @@ impl Replica {
         intake
     }
 
-    /// Takes in records that were read late.
-    fn take_notices(&mut self, bodies: &[Bytes]) {
-        let voids = self.voids_among(bodies);
-        if let Err(error) = self.meet_voids(&voids) {
-            tracing::warn!(%error, "the others could not be told of a frame that was given up");
+    /// What must be told to the others before a frame is applied: that it was given up and has come after all, and that
+    /// points are here of one that it says was given up.
+    fn prepare(&mut self, frame: &Frame) -> Result<(), StoreError> {
+        if !self.store.awaits(frame.id()) {
+            return Ok(());
         }
-        self.join_notices(bodies);
+        if self.is_found(frame) {
+            self.write_remnant(frame.id())?;
+        }
+        let voids = self.voids_of(frame);
+        self.learn_voids(&voids)
     }
 
+    /// Takes in the members' records among notices; voids were learnt before.
     pub(super) fn join_notices(&mut self, bodies: &[Bytes]) {
         for body in bodies {
             match Notice::decode(body) {
                 Ok(Notice::Member(member)) => self.take_member(member),
-                Ok(Notice::Void(id)) if self.retired.contains(&id.origin) => {}
-                Ok(Notice::Void(id)) => self.note_voids(&[id]),
-                Err(error) => tracing::warn!(%error, "a member record cannot be read"),
+                Ok(Notice::Void(_)) => {}
+                Err(error) => tracing::warn!(%error, "a notice cannot be read"),
             }
         }
     }

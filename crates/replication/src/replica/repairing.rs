@@ -359,7 +359,10 @@ impl Replica {
         if repair.owes && !self.take_on(repair.loan, &terms, &over) {
             return self.give_up(now, repair, "what it knows could not be stored");
         }
-        self.store.will_show(&terms.shown);
+        if self.store.will_show(&terms.shown) {
+            // What is shown now was asked of nobody yet.
+            self.peers.values_mut().for_each(|peer| peer.rounds = 0);
+        }
         let windows = repair.windows.iter().copied().collect();
         repair.terms = Terms { windows, ..terms };
         self.repairs.current = Some(Repair { step: Step::Recording, ..repair });
@@ -368,7 +371,7 @@ impl Replica {
     /// Takes on the debt, and with it what the lender knows of members and metrics; false if that cannot be stored.
     fn take_on(&mut self, loan: Origin, terms: &Terms, over: &[Origin]) -> bool {
         let voids = self.voids_among(&terms.members);
-        if let Err(error) = self.meet_voids(&voids) {
+        if let Err(error) = self.learn_voids(&voids) {
             tracing::warn!(%error, "the others could not be told of a frame that was given up");
             return false;
         }
@@ -448,6 +451,7 @@ impl Replica {
     fn restore(&mut self, now: Duration, mut repair: Repair, frame: Box<Frame>, next: Option<Cursor>) {
         match self.store.restore(&frame) {
             Ok(()) => {
+                self.told = Frontier::default();
                 repair.points += u64::from(frame.header().points);
                 self.next_points(now, repair, next);
             }

@@ -43,19 +43,15 @@ impl Replica {
     }
 
     fn give_up_frame(&mut self, id: FrameId) -> Result<(), StoreError> {
-        self.meet_voids(&[id])?;
-        self.store.void(id)?;
+        self.learn_voids(&[id])?;
+        // A crash after this leaves the hole, and it is given up once more.
         let body = Notice::Void(id).encode();
         self.append(&Batch::default(), &[Record { tag: Tag::MEMBER, body: &body }])?;
-        self.note_voids(&[id]);
-        Ok(())
+        self.store.void(id)
     }
 
     /// The frames that a frame says were given up, as far as that is news.
     pub(super) fn voids_of(&self, frame: &Frame) -> Vec<FrameId> {
-        if frame.header().points > 0 {
-            return Vec::new();
-        }
         let void = |(tag, body): (Tag, &[u8])| match tag {
             Tag::VOID => Some(frame.id()),
             Tag::MEMBER => void_of(body),
@@ -70,33 +66,30 @@ impl Replica {
         bodies.iter().filter_map(|body| void_of(body)).filter(|id| self.is_news(*id)).collect()
     }
 
-    /// Frames are about to be known as given up: if points of one may be here, the others are to borrow them.
-    pub(super) fn meet_voids(&mut self, voids: &[FrameId]) -> Result<(), StoreError> {
-        match voids.iter().find(|id| self.store.may_show(**id)) {
-            Some(id) => self.write_remnant(*id),
-            None => Ok(()),
+    /// Frames are known as given up from now on: if points of one may be here, the others are to borrow them.
+    pub(super) fn learn_voids(&mut self, voids: &[FrameId]) -> Result<(), StoreError> {
+        let is_untold =
+            |id: &FrameId| self.told.get(id.origin) < id.seq && self.store.may_have_been_lent(*id);
+        let lent = voids.iter().find(|id| is_untold(id)).copied();
+        if let Some(id) = lent.or_else(|| voids.iter().find(|id| self.store.shows(**id)).copied()) {
+            self.write_remnant(id)?;
         }
-    }
-
-    pub(super) fn note_voids(&mut self, voids: &[FrameId]) {
         if voids.iter().filter(|id| self.members.note_void(**id)).count() > 0 {
             self.keep_members();
         }
+        Ok(())
     }
 
-    /// A frame has come that was given up.
-    pub(super) fn meet_frame(&mut self, frame: &Frame) {
-        if self.members.is_void(frame.id())
-            && frame.header().points > 0
-            && let Err(error) = self.write_remnant(frame.id())
-        {
-            tracing::warn!(%error, "the others could not be told of a frame that was given up");
-        }
+    /// Whether a frame that was given up has come after all.
+    pub(super) fn is_found(&self, frame: &Frame) -> bool {
+        self.members.is_void(frame.id()) && !frame.has(Tag::VOID)
     }
 
-    fn write_remnant(&mut self, id: FrameId) -> Result<(), StoreError> {
+    /// Writes a frame that the others can only borrow.
+    pub(super) fn write_remnant(&mut self, id: FrameId) -> Result<(), StoreError> {
         self.append(&Batch::default(), &[Record { tag: Tag::REMNANT, body: &[] }])?;
         self.counters.remnants += 1;
+        self.told = self.store.shown();
         let FrameId { origin, seq } = id;
         tracing::warn!(%origin, seq, "points of a frame that was given up are here: the other nodes will fetch them");
         Ok(())

@@ -40,12 +40,14 @@ impl Store {
         is_owed && self.background.shown.covers(&self.manifest.shown)
     }
 
-    /// A loan may bring points of these frames, in part if it comes to nothing.
-    pub fn will_show(&mut self, frontier: &Frontier) {
-        if !self.manifest.shown.covers(frontier) {
+    /// A loan may bring points of these frames, in part if it comes to nothing; whether that is news.
+    pub fn will_show(&mut self, frontier: &Frontier) -> bool {
+        let is_news = !self.manifest.shown.covers(frontier);
+        if is_news {
             self.manifest.shown.merge(frontier);
             self.background.manifest_is_old = true;
         }
+        is_news
     }
 
     /// The first frame of each origin that is missing, where its points or those of later ones may be here.

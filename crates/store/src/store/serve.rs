@@ -87,14 +87,23 @@ impl Store {
         self.apply(&frame).map(drop)
     }
 
-    /// Whether points of a frame that was given up elsewhere may be here, by the frame itself or by a loan.
-    pub fn may_show(&mut self, id: FrameId) -> bool {
+    /// Whether a frame is the next of its origin, or fills a hole.
+    pub fn awaits(&self, id: FrameId) -> bool {
+        id.seq == self.applied.get(id.origin) + 1 || self.holes.contains_key(&id)
+    }
+
+    /// Whether points of a frame may be here by a loan, all of them or some.
+    pub fn may_have_been_lent(&self, id: FrameId) -> bool {
+        self.manifest.shown.get(id.origin) >= id.seq
+    }
+
+    /// Whether a frame that was given up elsewhere is here itself, or was before it went from the journal.
+    pub fn shows(&mut self, id: FrameId) -> bool {
         let is_lacking = self.holes.get(&id).is_some_and(|hole| hole.lacks_points());
-        let is_here = id.seq <= self.applied.get(id.origin) && !is_lacking;
         let is_owed = self.debt().is_some_and(|debt| debt.covers(id));
-        let location = self.journal.find(id);
-        let is_held = || location.map_or(!is_owed, |location| !self.has(location, Tag::VOID));
-        self.manifest.shown.get(id.origin) >= id.seq || is_here && is_held()
+        let is_here = id.seq <= self.applied.get(id.origin) && !is_lacking;
+        let location = self.journal.find(id).filter(|_| is_here);
+        is_here && location.map_or(!is_owed, |location| !self.has(location, Tag::VOID))
     }
 
     /// Whether a frame in the journal has a record of that kind, for kinds that stand alone.

@@ -256,19 +256,19 @@ fn a_frame_that_is_given_up_may_be_here_as_itself_or_by_a_loan() {
     let disk = MemoryDisk::new();
     let (mut store, lost) = (open(&disk, 1).store, FrameId { origin: origin(9), seq: 1 });
     let own = store.append(&batch("x", &[(1, 1.0)]), &[]).unwrap().frame.id();
-    assert!(store.may_show(own) && !store.may_show(lost));
+    assert!(store.shows(own) && !store.shows(lost) && !store.may_have_been_lent(lost));
     store.will_show(&Frontier::from_entries([(lost.origin, 2)]));
     settle(&mut store, 0);
-    assert!(store.missing() == [lost] && store.may_show(lost));
+    assert!(store.missing() == [lost] && store.may_have_been_lent(lost));
     store.void(lost).unwrap();
     assert_eq!(store.missing(), [FrameId { seq: 2, ..lost }]);
     store.void(FrameId { seq: 2, ..lost }).unwrap();
     sync(&mut store);
     drop(store);
     let mut store = open(&disk, 2).store;
-    assert!(store.missing().is_empty() && store.may_show(own));
+    assert!(store.missing().is_empty() && store.shows(own));
     sync_commit(&mut store);
-    assert!(!store.may_show(lost), "what stands for it has no points");
+    assert!(!store.shows(lost), "what stands for it has no points");
 }
 
 #[test]

@@ -104,6 +104,16 @@ fn frames_after_a_gap_are_not_applied() {
 }
 
 #[test]
+fn a_frame_that_its_writer_serves_to_nobody_is_refused() {
+    let mut case = Case::new();
+    let header =
+        shoal_store::Header { id: FrameId { origin: origin(7, 1), seq: 1 }, table_len: 0, points: 0 };
+    let remnant = Frame::encode(header, &[Record { tag: shoal_store::Tag::REMNANT, body: &[] }]).unwrap();
+    case.send(&pushed(vec![], vec![remnant]));
+    case.ends_refused(Fault::Frame);
+}
+
+#[test]
 fn a_frame_without_the_table_of_its_streams_is_not_applied() {
     let mut case = Case::new();
     let (_, frames) = frames_of_a_stranger(1);
