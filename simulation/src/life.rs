@@ -62,6 +62,8 @@ pub struct Node {
     pub is_gone: bool,
     /// Whether it is about to leave.
     pub is_leaving: bool,
+    /// Whether another process of the same node has taken over: the machine waits to be set up anew.
+    pub is_superseded: bool,
     lives: u64,
 }
 
@@ -133,6 +135,7 @@ impl Node {
             hidden_rot: None,
             is_gone: false,
             is_leaving: false,
+            is_superseded: false,
             lives: 0,
         }
     }

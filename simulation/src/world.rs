@@ -276,7 +276,8 @@ impl World {
     }
 
     fn start(&mut self, node: usize) {
-        if self.nodes[node].life.is_some() || self.nodes[node].is_gone {
+        let one = &self.nodes[node];
+        if one.life.is_some() || one.is_gone || one.is_superseded {
             return;
         }
         // The first node begins the cluster; on a new disk it has one to join like all others.

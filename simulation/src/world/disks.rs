@@ -81,7 +81,7 @@ impl World {
 
     /// The older of two processes with one identity has stopped: its machine is set up anew.
     pub(super) fn rebuild(&mut self, node: usize) {
-        if self.nodes[node].life.is_none() {
+        if self.nodes[node].is_superseded {
             self.replace_disk(node, MemoryDisk::new(), Duration::ZERO);
         }
     }
@@ -91,6 +91,7 @@ impl World {
             self.schedule.push(self.now + absence, Event::Start { node });
         }
         self.nodes[node].replace_disk(disk);
+        self.nodes[node].is_superseded = false;
         self.note_harm(node);
         true
     }

@@ -244,6 +244,7 @@ impl World {
         self.views.end(self.now, life.identity.node, life.origin);
         self.diary.end_double(life.identity.node);
         self.nodes[node].stop();
+        self.nodes[node].is_superseded = true;
         let at = self.soon(ABSENCE_MS);
         self.schedule.push(at, Event::Rebuild { node });
     }
