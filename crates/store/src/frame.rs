@@ -74,11 +74,11 @@ impl Tag {
     pub const DELETIONS: Tag = Tag(5);
     /// Native histograms (reserved).
     pub const HISTOGRAMS: Tag = Tag(6);
-    /// A change of membership, which replication reads.
+    /// What is told to all nodes, which replication reads: a change of membership, or a frame that was given up.
     pub const MEMBER: Tag = Tag(7);
     /// Nothing: the frame stands for one that is lost.
     pub const VOID: Tag = Tag(8);
-    /// Nothing: its writer holds points that no frame brings to the others. It is served to nobody: who lacks it
+    /// Nothing: its writer may hold points that no frame brings to the others. It is served to nobody: who lacks it
     /// borrows what there is.
     pub const REMNANT: Tag = Tag(9);
 }
