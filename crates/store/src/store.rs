@@ -267,16 +267,18 @@ impl Store {
 
     /// The frames of which a view may show points: beyond those applied, what lenders' views showed.
     pub fn shown(&self) -> Frontier {
-        let mut shown = self.applied.clone();
-        shown.merge(&self.manifest.shown);
-        shown
+        self.with_lent(&self.applied)
     }
 
     /// Whether what a view shows of these frames outlasts a loss of power.
     pub fn keeps(&self, shown: &Frontier) -> bool {
-        let mut kept = self.synced.clone();
-        kept.merge(&self.manifest.shown);
-        kept.covers(shown)
+        self.with_lent(&self.synced).covers(shown)
+    }
+
+    fn with_lent(&self, frontier: &Frontier) -> Frontier {
+        let mut with_lent = frontier.clone();
+        with_lent.merge(&self.manifest.shown);
+        with_lent
     }
 
     /// The series that fit, each family on its own, in order of labels.

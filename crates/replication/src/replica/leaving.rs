@@ -10,7 +10,7 @@ use shoal_merge::Frontier;
 use shoal_model::{NodeId, Origin};
 use shoal_store::StoreError;
 
-use super::retiring::HISTORY;
+use super::retiring::{HISTORY, closed_until};
 use super::{Readiness, Replica};
 use crate::member::{Member, Status};
 
@@ -82,7 +82,7 @@ impl Replica {
 
     /// Whether what a member has applied is all of this, but for origins that are over there or here.
     fn has_all_of(&self, all: &Frontier, has: &Frontier) -> bool {
-        let over_there = i64::try_from(has.get(HISTORY)).unwrap_or(i64::MAX);
+        let over_there = closed_until(has);
         let is_over = |origin: Origin| {
             let closed = || self.members.closed().find(|(closed, _)| *closed == origin);
             self.store.applied().get(origin) == 0

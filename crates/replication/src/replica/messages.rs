@@ -6,7 +6,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use shoal_merge::Frontier;
 use shoal_model::{NodeId, Origin};
-use shoal_store::{Apply, Chunk, Frame, StoreError};
+use shoal_store::{Apply, Chunk, Frame, StoreError, Tag};
 
 use super::{Event, Replica};
 use crate::fault::Fault;
@@ -153,7 +153,7 @@ impl Replica {
                 }
                 continue;
             }
-            if frame.has(shoal_store::Tag::REMNANT) {
+            if frame.has(Tag::REMNANT) {
                 // Its writer serves it to nobody.
                 self.faults.count(from, Fault::Frame);
                 continue;
@@ -176,19 +176,6 @@ impl Replica {
             }
         }
         intake
-    }
-
-    /// What must be told to the others before a frame is applied: that it was given up and has come after all, and that
-    /// points are here of one that it says was given up.
-    fn prepare(&mut self, frame: &Frame) -> Result<(), StoreError> {
-        if !self.store.awaits(frame.id()) {
-            return Ok(());
-        }
-        if self.is_found(frame) {
-            self.write_remnant(frame.id())?;
-        }
-        let voids = self.voids_of(frame);
-        self.learn_voids(&voids)
     }
 
     /// Takes in the members' records among notices; voids were learnt before.

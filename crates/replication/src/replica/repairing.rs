@@ -370,8 +370,7 @@ impl Replica {
 
     /// Takes on the debt, and with it what the lender knows of members and metrics; false if that cannot be stored.
     fn take_on(&mut self, loan: Origin, terms: &Terms, over: &[Origin]) -> bool {
-        let voids = self.voids_among(&terms.members);
-        if let Err(error) = self.learn_voids(&voids) {
+        if let Err(error) = self.learn_voids_among(&terms.members) {
             tracing::warn!(%error, "the others could not be told of a frame that was given up");
             return false;
         }

@@ -6,6 +6,7 @@
 use std::collections::{BTreeSet, VecDeque};
 use std::time::Duration;
 
+use shoal_merge::Frontier;
 use shoal_model::Origin;
 use shoal_model::limits::FUTURE_MAX;
 use shoal_store::windows::WINDOW_MS;
@@ -66,6 +67,11 @@ impl History {
     }
 }
 
+/// Until when the origins were closed that are over by a frontier.
+pub(super) fn closed_until(frontier: &Frontier) -> i64 {
+    i64::try_from(frontier.get(HISTORY)).unwrap_or(i64::MAX)
+}
+
 impl Replica {
     /// The origins that are over at a horizon, each with when it was closed.
     fn over(&self, horizon_ms: i64) -> impl Iterator<Item = (Origin, i64)> + '_ {
@@ -79,7 +85,7 @@ impl Replica {
         for member in lender.members.iter().filter_map(|body| Member::decode(body).ok()) {
             members.join(member);
         }
-        let until = i64::try_from(lender.frontier.get(HISTORY)).unwrap_or(i64::MAX);
+        let until = closed_until(&lender.frontier);
         let is_over = |(origin, at_ms): &(Origin, i64)| *at_ms <= until && lender.frontier.get(*origin) == 0;
         members.closed().filter(is_over).map(|(origin, _)| origin).collect()
     }
@@ -95,12 +101,11 @@ impl Replica {
     /// Lets go of the origins that were let go of in an earlier life: the journal may still have their last frames, and
     /// without those before the checkpoint they would look as if something was lost.
     pub(super) fn retire_again(&mut self) {
-        let until = i64::try_from(self.store.applied().get(HISTORY)).unwrap_or(i64::MAX);
-        let is_over = |(_, at_ms): &(Origin, i64)| *at_ms <= until;
-        let over: Vec<_> = self.members.closed().filter(is_over).map(|(origin, _)| origin).collect();
+        let until = closed_until(self.store.applied());
         let holes: BTreeSet<_> = self.store.holes().map(|(id, _)| id.origin).collect();
-        let lost: Vec<_> = over.into_iter().filter(|origin| holes.contains(origin)).collect();
-        self.retire(&lost);
+        let is_back = |(origin, at_ms): &(Origin, i64)| *at_ms <= until && holes.contains(origin);
+        let back: Vec<_> = self.members.closed().filter(is_back).map(|(origin, _)| origin).collect();
+        self.retire(&back);
     }
 
     /// Nothing is missing of what there was before this node: it has all that a node has that knew it, or there is
@@ -113,7 +118,7 @@ impl Replica {
 
     /// Lets go of the origins that are over, once all members agree that nothing of them is missing here.
     pub(super) fn retire_origins(&mut self, now: Duration) {
-        let until = i64::try_from(self.store.applied().get(HISTORY)).unwrap_or(i64::MAX);
+        let until = closed_until(self.store.applied());
         let is_gone =
             |(origin, at_ms): &(Origin, i64)| *at_ms <= until && self.store.applied().get(*origin) == 0;
         self.retired = self.members.closed().filter(is_gone).map(|(origin, _)| origin).collect();

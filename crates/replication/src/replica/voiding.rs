@@ -50,24 +50,33 @@ impl Replica {
         self.store.void(id)
     }
 
-    /// The frames that a frame says were given up, as far as that is news.
-    pub(super) fn voids_of(&self, frame: &Frame) -> Vec<FrameId> {
-        let void = |(tag, body): (Tag, &[u8])| match tag {
+    /// What must be told to the others before a frame is applied: that it was given up and has come after all, and that
+    /// points are here of one that it says was given up.
+    pub(super) fn prepare(&mut self, frame: &Frame) -> Result<(), StoreError> {
+        if !self.store.awaits(frame.id()) {
+            return Ok(());
+        }
+        if self.members.is_void(frame.id()) && !frame.has(Tag::VOID) {
+            self.write_remnant(frame.id())?;
+        }
+        let voids = frame.records().filter_map(Result::ok).filter_map(|record| match record.tag {
             Tag::VOID => Some(frame.id()),
-            Tag::MEMBER => void_of(body),
+            Tag::MEMBER => void_of(record.body),
             _ => None,
-        };
-        let records = frame.records().filter_map(Result::ok);
-        records.filter_map(|record| void((record.tag, record.body))).filter(|id| self.is_news(*id)).collect()
+        });
+        let news: Vec<_> = voids.filter(|id| self.is_news(*id)).collect();
+        self.learn_voids(&news)
     }
 
-    /// The same for records.
-    pub(super) fn voids_among(&self, bodies: &[Bytes]) -> Vec<FrameId> {
-        bodies.iter().filter_map(|body| void_of(body)).filter(|id| self.is_news(*id)).collect()
+    /// The same for a lender's notices.
+    pub(super) fn learn_voids_among(&mut self, notices: &[Bytes]) -> Result<(), StoreError> {
+        let voids = notices.iter().filter_map(|body| void_of(body));
+        let news: Vec<_> = voids.filter(|id| self.is_news(*id)).collect();
+        self.learn_voids(&news)
     }
 
     /// Frames are known as given up from now on: if points of one may be here, the others are to borrow them.
-    pub(super) fn learn_voids(&mut self, voids: &[FrameId]) -> Result<(), StoreError> {
+    fn learn_voids(&mut self, voids: &[FrameId]) -> Result<(), StoreError> {
         let is_untold =
             |id: &FrameId| self.told.get(id.origin) < id.seq && self.store.may_have_been_lent(*id);
         let lent = voids.iter().find(|id| is_untold(id)).copied();
@@ -80,13 +89,8 @@ impl Replica {
         Ok(())
     }
 
-    /// Whether a frame that was given up has come after all.
-    pub(super) fn is_found(&self, frame: &Frame) -> bool {
-        self.members.is_void(frame.id()) && !frame.has(Tag::VOID)
-    }
-
     /// Writes a frame that the others can only borrow.
-    pub(super) fn write_remnant(&mut self, id: FrameId) -> Result<(), StoreError> {
+    fn write_remnant(&mut self, id: FrameId) -> Result<(), StoreError> {
         self.append(&Batch::default(), &[Record { tag: Tag::REMNANT, body: &[] }])?;
         self.counters.remnants += 1;
         self.told = self.store.shown();

@@ -142,12 +142,10 @@ impl Store {
     }
 
     fn change_frontiers(&mut self, change: impl Fn(&mut Frontier)) {
-        if let Some(frozen) = &mut self.frozen {
-            change(&mut frozen.applied);
-        }
+        let frozen = self.frozen.as_mut().map(|frozen| &mut frozen.applied);
         let debt = self.manifest.debt.as_mut().map(|debt| &mut debt.frontier);
         let known = [&mut self.applied, &mut self.synced].into_iter().chain(&mut self.syncing);
-        known.chain(debt).chain([&mut self.manifest.shown]).for_each(&change);
+        known.chain(frozen).chain(debt).chain([&mut self.manifest.shown]).for_each(&change);
         let mut applied = Frontier::from_entries(self.manifest.applied.iter().copied());
         change(&mut applied);
         self.manifest.applied = applied.iter().collect();

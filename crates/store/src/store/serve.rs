@@ -102,7 +102,7 @@ impl Store {
         let is_lacking = self.holes.get(&id).is_some_and(|hole| hole.lacks_points());
         let is_owed = self.debt().is_some_and(|debt| debt.covers(id));
         let is_here = id.seq <= self.applied.get(id.origin) && !is_lacking;
-        let location = self.journal.find(id).filter(|_| is_here);
+        let location = self.journal.find(id);
         is_here && location.map_or(!is_owed, |location| !self.has(location, Tag::VOID))
     }
 

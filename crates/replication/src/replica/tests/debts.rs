@@ -265,19 +265,10 @@ fn what_a_lender_was_lent_beyond_its_frontier_it_tells_its_own_debtors_of() {
     write_much(&mut world, 1, 10..30, 0..20);
     world.run_until("all agree", World::agree);
     // Node 1 has lost a frame that nobody else has, and shows what came after it.
-    let disk = world.node(1).disk.clone();
     world.cut_both(1, 2);
     world.cut_both(1, 3);
     world.run_for(Duration::from_secs(2));
-    let lost = world.write(1, &batch(40, 1, 1.0), Acks::Count(1));
-    let lost = world.answer(1, lost).unwrap().frame;
-    world.run_for(Duration::from_secs(1));
-    let last = world.write(1, &batch(41, 1, 1.0), Acks::Count(1));
-    let last = world.answer(1, last).unwrap().frame;
-    world.down.extend([id(1), id(2)]);
-    disk.lose_power(0);
-    rot_frame(&disk, lost);
-    world.start(1, 2, &[2], disk);
+    let [lost, last] = lose_first_of_two(&mut world, Acks::Count(1), 2);
     world.cut.clear();
     world.down.insert(id(3));
     for (n, lender) in [(4, 1), (5, 4)] {
@@ -343,16 +334,19 @@ fn what_a_newcomer_did_not_see_go_it_is_told_of() {
     assert_eq!(members(4), members(1));
 }
 
+/// Node 3 begins another life, and the points of its first one fall below all horizons.
+fn let_first_life_grow_old(world: &mut World) {
+    let disk = world.node(3).disk.clone();
+    world.start(3, 2, &[1], disk);
+    world.run_until("all agree", World::agree);
+    (1..=3).for_each(|n| pass_time(world, n, 12 * 3_600_000));
+}
+
 #[test]
 fn what_went_does_not_come_back_from_the_journal_as_lost() {
     let mut world = World::of_three_with(Options { retention: Duration::from_secs(3_600), ..options() });
     write_much(&mut world, 3, 10..14, 0..18);
-    let disk = world.node(3).disk.clone();
-    world.start(3, 2, &[1], disk);
-    world.run_until("all agree", World::agree);
-    for n in 1..=3 {
-        pass_time(&mut world, n, 12 * 3_600_000);
-    }
+    let_first_life_grow_old(&mut world);
     let names_it = |world: &World, n: u8| world.nodes[&id(n)].replica.store().applied().get(origin(3, 1)) > 0;
     world.run_until("it is over", |world| (1..=3).all(|n| !names_it(world, n)));
     world.run_for(Duration::from_secs(1));
@@ -369,12 +363,7 @@ fn what_went_does_not_come_back_from_the_journal_as_lost() {
 fn a_newcomer_that_does_not_know_what_was_before_it_is_no_lender() {
     let mut world = World::of_three_with(Options { retention: Duration::from_secs(3_600), ..forgetful() });
     write_much(&mut world, 3, 10..14, 0..2);
-    let disk = world.node(3).disk.clone();
-    world.start(3, 2, &[1], disk);
-    world.run_until("all agree", World::agree);
-    for n in 1..=3 {
-        pass_time(&mut world, n, 12 * 3_600_000);
-    }
+    let_first_life_grow_old(&mut world);
     world.run_until("an origin is over", |world| {
         world.nodes.values().all(|node| node.replica.store().applied().get(HISTORY) > 1)
     });
@@ -419,6 +408,23 @@ pub(super) fn rot_frame(disk: &MemoryDisk, id: FrameId) {
             assert!(path.ends_with(".seg") && disk.rot(&path, at + 56, 0x10));
         }
     }
+}
+
+/// Node 1 writes two frames, goes down with node 2, and finds the first rotted when it starts again.
+pub(super) fn lose_first_of_two(world: &mut World, acks: Acks, join: u8) -> [FrameId; 2] {
+    let frames = [40, 41].map(|writer| {
+        let ticket = world.write(1, &batch(writer, 1, 1.0), acks);
+        let frame = world.answer(1, ticket).unwrap().frame;
+        // The commit of one sync is made durable by the next.
+        world.run_for(Duration::from_secs(1));
+        frame
+    });
+    world.down.extend([id(1), id(2)]);
+    let disk = world.node(1).disk.clone();
+    disk.lose_power(0);
+    rot_frame(&disk, frames[0]);
+    world.start(1, 2, &[join], disk);
+    frames
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! Repairs where something is lost on more than one side: they end all the same, and what is lost is named.
 
-use super::debts::{WINDOW_MS, forgetful, pass_time, rot_frame, write_much};
+use super::debts::{WINDOW_MS, forgetful, lose_first_of_two, pass_time, rot_frame, write_much};
 use super::*;
 
 fn is_in_debt(world: &World, n: u8) -> bool {
@@ -31,16 +31,7 @@ fn a_member_that_was_given_up_brings_back_a_frame_that_was_voided_since() {
     world.cut_both(1, 3);
     world.cut_both(2, 3);
     world.run_for(Duration::from_secs(2));
-    let ticket = world.write(1, &batch(7, 7, 1.0), Acks::Count(2));
-    let lost = world.answer(1, ticket).unwrap().frame;
-    world.run_for(Duration::from_secs(1));
-    let last = world.write(1, &batch(8, 8, 1.0), Acks::Count(2));
-    world.answer(1, last).unwrap();
-    world.down.extend([id(1), id(2)]);
-    let disk = world.node(1).disk.clone();
-    disk.lose_power(0);
-    rot_frame(&disk, lost);
-    world.start(1, 2, &[3], disk);
+    lose_first_of_two(&mut world, Acks::Count(2), 3);
     world.cut.clear();
     world.run_for(Duration::from_secs(2));
     let now = world.now;
