@@ -28,7 +28,7 @@ pub struct Tally {
     pub questions: AtomicU64,
     /// Increments by the SDK over gRPC.
     pub increments: AtomicU64,
-    /// Requests that wrote, were answered 502 and sent again.
+    /// Requests that wrote, were answered 502 or 503 and sent again.
     pub repeated: AtomicU64,
 }
 
@@ -114,7 +114,7 @@ async fn write(to: SocketAddr, writer: usize, tally: Arc<Tally>, stop: Arc<Atomi
         loop {
             match client.post(to, "/api/v1/import/prometheus", lines.clone()).await {
                 Ok((204, _)) => break,
-                Ok((502, _)) => tally.repeated.fetch_add(1, Ordering::SeqCst),
+                Ok((502 | 503, _)) => tally.repeated.fetch_add(1, Ordering::SeqCst),
                 failed => panic!("a write: {failed:?}"),
             };
             tick.tick().await;
