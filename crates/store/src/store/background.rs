@@ -537,10 +537,11 @@ impl Store {
     }
 
     fn expire_job(&mut self, now_ms: i64) -> Option<Job> {
-        if self.background.expiring || self.background.merging || self.keeps_windows {
+        if self.background.expiring || self.background.merging {
             return None;
         }
-        let oldest_kept = self.oldest_kept();
+        // A base that has rotted is written anew all the same: nothing goes by a clock that cannot be trusted.
+        let oldest_kept = if self.keeps_windows { i64::MIN } else { self.oldest_kept() };
         let windows: Vec<i64> =
             self.windows.iter().map(|(window, _)| window).take_while(|w| *w < oldest_kept).collect();
         if windows.is_empty() && !self.background.base_anew {
@@ -548,13 +549,14 @@ impl Store {
         }
         self.background.expiring = true;
         let totals = i64::try_from(self.options.totals.as_millis()).unwrap_or(i64::MAX);
+        let totals_from_ms = if self.keeps_windows { i64::MIN } else { now_ms.saturating_sub(totals) };
         Some(Job::Expire(Box::new(ExpireJob {
             disk: Arc::clone(&self.disk),
             blocks: windows.iter().flat_map(|window| self.windows.of(*window)).cloned().collect(),
             catalogue: self.catalogue.clone(),
             base: self.base.clone(),
             number: self.manifest.base + 1,
-            totals_from_ms: now_ms.saturating_sub(totals),
+            totals_from_ms,
         })))
     }
 
@@ -574,7 +576,9 @@ impl Store {
             self.windows.remove(window, &[number]);
             self.manifest.blocks.retain(|meta| (meta.window, meta.number) != (window, number));
         }
-        self.manifest.horizon_ms = self.horizon_ms;
+        if !gone.is_empty() {
+            self.manifest.horizon_ms = self.horizon_ms;
+        }
         self.base = base;
         self.sweeping.is_due = true;
         self.background.base_anew = false;

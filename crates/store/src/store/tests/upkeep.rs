@@ -276,6 +276,38 @@ fn small_files_that_have_rotted_are_written_anew_from_memory() {
 }
 
 #[test]
+fn a_base_that_has_rotted_is_written_anew_while_windows_stay_and_loses_nothing() {
+    let disk = MemoryDisk::new();
+    let open = |own| Store::open(Arc::new(disk.clone()), origin(own), Options::default()).unwrap().store;
+    let mut store = open(1);
+    let counter = |time, value| {
+        let mut counter = batch("total", &[(time, value)]);
+        counter.streams[0].stream.kind = Kind::Counter;
+        counter
+    };
+    store.append(&counter(1_000, 5.0), &[]).unwrap();
+    settle(&mut store, 40 * DAY_MS);
+    assert!(store.windows.iter().next().is_none(), "all is in the base");
+    store.append(&counter(41 * DAY_MS, 4.0), &[]).unwrap();
+    sync(&mut store);
+    settle(&mut store, 41 * DAY_MS);
+    let horizon_ms = store.manifest.horizon_ms;
+    let path = format!("base/{}", disk.list("base").unwrap()[0]);
+    assert!(disk.rot(&path, 20, 1));
+
+    store.keep_windows(true);
+    let many_years_ms = 10_000 * DAY_MS;
+    scrub(&mut store, many_years_ms);
+    disk.lose_power(0);
+    let store = open(2);
+    assert_eq!(store.manifest.base, 2);
+    let kept: Vec<_> = store.base.places().filter_map(|place| store.base.get(place)).collect();
+    assert_eq!(kept, [Point::new(1_000, 5.0)]);
+    assert_eq!(read(&store, "total"), [(1_000, 5.0), (41 * DAY_MS, 4.0)]);
+    assert_eq!(store.manifest.horizon_ms, horizon_ms, "the clock moves nothing");
+}
+
+#[test]
 fn the_table_of_an_origin_goes_with_its_last_frame_and_comes_back_with_a_new_one() {
     let (disk, mut peer) = (MemoryDisk::new(), open(&MemoryDisk::new(), 9).store);
     let options = Options { journal_bytes_max: 0, ..Options::default() };
