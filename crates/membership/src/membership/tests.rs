@@ -126,6 +126,16 @@ async fn within(seconds: u64, node: &Membership, what: &str, condition: impl Fn(
     }
 }
 
+/// Lets time pass, in which no view of a node may be another.
+async fn stays(seconds: u64, node: &Membership, what: &str, condition: impl Fn(&View) -> bool) {
+    let mut views = node.views();
+    let changed =
+        timeout(Duration::from_secs(seconds), views.wait_for(|view| !condition(view))).await.is_ok();
+    if changed {
+        panic!("no more within {seconds} s: {what}; the view is {:#?}", views.borrow());
+    }
+}
+
 #[tokio::test(start_paused = true)]
 async fn all_see_all_with_all_that_they_tell() {
     let net = Net::default();
@@ -148,7 +158,7 @@ async fn a_killed_node_is_seen_dead_by_all_within_three_seconds() {
     for lived_seconds in [0, 60, 600] {
         let net = Net::default();
         let mut nodes = net.spawn_three().await;
-        tokio::time::sleep(Duration::from_secs(lived_seconds)).await;
+        stays(lived_seconds, &nodes[0], "all are alive", |view| alive(view) == [1, 2, 3]).await;
         drop(nodes.pop());
         net.close(address(3));
         let killed = Instant::now();
@@ -173,9 +183,8 @@ async fn a_restarted_node_shows_once_with_its_newer_life() {
     for node in nodes.iter().chain([&reborn]) {
         within(3, node, "the newer life is alive", is_newer).await;
     }
-    tokio::time::sleep(Duration::from_secs(60)).await;
     for node in nodes.iter().chain([&reborn]) {
-        assert!(is_newer(&node.views().borrow()));
+        stays(60, node, "the newer life is alive", is_newer).await;
     }
 }
 
@@ -183,10 +192,10 @@ async fn a_restarted_node_shows_once_with_its_newer_life() {
 async fn a_stalled_node_comes_back_by_itself() {
     let net = Net::default();
     let nodes = net.spawn_three().await;
-    tokio::time::sleep(Duration::from_secs(30)).await;
+    stays(30, &nodes[0], "all are alive", |view| alive(view) == [1, 2, 3]).await;
     net.stall(address(3));
     within(4, &nodes[0], "the stalled node is doubted", |view| alive(view) == [1, 2]).await;
-    tokio::time::sleep(Duration::from_secs(2)).await;
+    stays(2, &nodes[0], "the stalled node is doubted", |view| alive(view) == [1, 2]).await;
     net.go_on(address(3));
     for node in &nodes {
         within(3, node, "all are alive again", |view| alive(view) == [1, 2, 3]).await;
@@ -241,9 +250,8 @@ async fn garbage_is_ignored() {
         net.carry(address(9), address(1), garbage.into());
         net.carry(address(9), address(1), [&[0x53, 0xb0, 0][..], &[length as u8]].concat().into());
     }
-    tokio::time::sleep(Duration::from_secs(10)).await;
     for node in &nodes {
-        assert_eq!(alive(&node.views().borrow()), [1, 2, 3]);
+        stays(10, node, "all are alive", |view| alive(view) == [1, 2, 3]).await;
         assert!(timeout(Duration::from_millis(1), node.failed()).await.is_err());
     }
 }
@@ -277,9 +285,8 @@ async fn who_gossips_what_cannot_be_read_is_left_out() {
     for node in &nodes {
         within(5, node, "an unknown key is no harm", |view| alive(view) == [1, 2, 3, 8]).await;
     }
-    tokio::time::sleep(Duration::from_secs(10)).await;
     for node in &nodes {
-        assert_eq!(node.views().borrow().nodes.len(), 4);
+        stays(10, node, "nobody else is known", |view| view.nodes.len() == 4).await;
     }
 }
 
@@ -290,9 +297,8 @@ async fn another_cluster_stays_apart() {
     let (link, incoming) = net.open(address(4));
     let other = MembershipConfig { cluster: "reef".to_owned(), ..config() };
     let stranger = Membership::spawn(other, profile(4, 1), link, incoming).await.unwrap();
-    tokio::time::sleep(Duration::from_secs(10)).await;
-    assert_eq!(alive(&stranger.views().borrow()), [4]);
-    assert_eq!(alive(&nodes[0].views().borrow()), [1, 2, 3]);
+    stays(10, &stranger, "the other cluster is alone", |view| alive(view) == [4]).await;
+    stays(10, &nodes[0], "this one too", |view| alive(view) == [1, 2, 3]).await;
 }
 
 #[tokio::test(start_paused = true)]
