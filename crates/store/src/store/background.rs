@@ -540,16 +540,19 @@ impl Store {
         if self.background.expiring || self.background.merging {
             return None;
         }
-        // A base that has rotted is written anew all the same: nothing goes by a clock that cannot be trusted.
-        let oldest_kept = if self.keeps_windows { i64::MIN } else { self.oldest_kept() };
+        let totals = i64::try_from(self.options.totals.as_millis()).unwrap_or(i64::MAX);
+        // By a clock that cannot be trusted nothing goes; a base that has rotted is written anew all the same.
+        let (oldest_kept, totals_from_ms) = if self.keeps_windows {
+            (i64::MIN, i64::MIN)
+        } else {
+            (self.oldest_kept(), now_ms.saturating_sub(totals))
+        };
         let windows: Vec<i64> =
             self.windows.iter().map(|(window, _)| window).take_while(|w| *w < oldest_kept).collect();
         if windows.is_empty() && !self.background.base_anew {
             return None;
         }
         self.background.expiring = true;
-        let totals = i64::try_from(self.options.totals.as_millis()).unwrap_or(i64::MAX);
-        let totals_from_ms = if self.keeps_windows { i64::MIN } else { now_ms.saturating_sub(totals) };
         Some(Job::Expire(Box::new(ExpireJob {
             disk: Arc::clone(&self.disk),
             blocks: windows.iter().flat_map(|window| self.windows.of(*window)).cloned().collect(),
